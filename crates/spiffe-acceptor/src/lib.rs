@@ -1,0 +1,1 @@
+//! Mutual TLS with SPIFFE identities for axum, tonic and hyper servers.

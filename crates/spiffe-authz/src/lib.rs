@@ -1,0 +1,1 @@
+//! Rules for Tower, axum and tonic services that are keyed on SPIFFE identities.

@@ -1,0 +1,1 @@
+//! An embedded SPIFFE Workload API and certificate authority for development and tests.

@@ -1,0 +1,40 @@
+//! The vocabulary of SPIFFE services: who the other end of a connection is.
+//!
+//! [`PeerIdentity`] is what a completed verification says of a peer. Servers take it as a handler
+//! argument (feature `axum`), clients find it in a response's extensions. [`IdPattern`] speaks of
+//! many IDs at once, segment by segment. This crate does no I/O and knows no TLS.
+//!
+//! ```
+//! use spiffe_peer::{IdPattern, parse};
+//!
+//! let orders = parse::workload_id("spiffe://example.org/ns/shop/sa/orders")?;
+//! let shop: IdPattern = "spiffe://example.org/ns/shop/sa/*".parse()?;
+//! assert!(shop.matches(&orders));
+//!
+//! // One strict parser for certificates, configuration and policies: nothing is normalised.
+//! let error = parse::workload_id("spiffe://Example.org/ns/shop/sa/orders").unwrap_err();
+//! assert!(error.to_string().contains("spiffe://example.org/ns/shop/sa/orders"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! | feature | gives |
+//! |---|---|
+//! | `axum` | `FromRequestParts` for [`PeerIdentity`] and for `Option<PeerIdentity>` |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod connection;
+#[cfg(feature = "axum")]
+mod extract;
+mod identity;
+pub mod parse;
+mod pattern;
+
+pub use connection::Connection;
+#[cfg(feature = "axum")]
+pub use extract::NoPeerIdentity;
+pub use identity::{AuthMethod, Fingerprint, PeerIdentity, VerifiedPeer};
+pub use pattern::{IdPattern, InvalidPattern};
+pub use spiffe::{SpiffeId, TrustDomain};

@@ -1,0 +1,220 @@
+//! The strict parser of SPIFFE IDs and trust domains, used wherever a text becomes an identity.
+//!
+//! It refuses what the SPIFFE-ID specification (section 2) forbids and, where the specification
+//! leaves a choice, what two readers could take for two things: an upper-case scheme or trust
+//! domain is refused, never lower-cased, and an ID has at most 2048 bytes.
+
+use std::fmt;
+
+use spiffe::{SpiffeId, TrustDomain};
+
+/// The longest SPIFFE ID that is accepted, in bytes (SPIFFE-ID, section 2.3).
+pub const MAX_ID_BYTES: usize = 2048;
+
+const SCHEME: &str = "spiffe://";
+
+/// Parses the SPIFFE ID of a workload, which has a path (X509-SVID, section 3.1).
+///
+/// ```
+/// let id = spiffe_peer::parse::workload_id("spiffe://example.org/service/orders")?;
+/// assert_eq!(id.path(), "/service/orders");
+/// assert!(spiffe_peer::parse::workload_id("spiffe://example.org").is_err());
+/// # Ok::<(), spiffe_peer::parse::InvalidId>(())
+/// ```
+///
+/// # Errors
+///
+/// [`InvalidId`] says what is wrong and, where it can, what to write instead.
+pub fn workload_id(text: &str) -> Result<SpiffeId, InvalidId> {
+    let id = spiffe_id(text)?;
+    if id.path().is_empty() {
+        let why = "it names a trust domain, not a workload: a path is missing";
+        return Err(InvalidId::new(text, why, Some(format!("{text}/service/NAME"))));
+    }
+    Ok(id)
+}
+
+/// Parses any SPIFFE ID, also that of a trust domain (`spiffe://example.org`).
+///
+/// # Errors
+///
+/// [`InvalidId`] says what is wrong and, where it can, what to write instead.
+pub fn spiffe_id(text: &str) -> Result<SpiffeId, InvalidId> {
+    if text.len() > MAX_ID_BYTES {
+        return Err(InvalidId::new(text, "it is longer than 2048 bytes", None));
+    }
+    let Some(rest) = text.strip_prefix(SCHEME) else {
+        let (why, suggestion) = without_scheme(text);
+        return Err(InvalidId::new(text, why, suggestion));
+    };
+    let (authority, path) = match rest.find('/') {
+        Some(slash) => rest.split_at(slash),
+        None => (rest, ""),
+    };
+    if authority.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        let suggestion = format!("{SCHEME}{}{path}", authority.to_ascii_lowercase());
+        return Err(InvalidId::new(text, "a trust domain is written in lower case", Some(suggestion)));
+    }
+    SpiffeId::new(text).map_err(|error| InvalidId::new(text, error.to_string(), None))
+}
+
+/// Parses the name of a trust domain (`example.org`), without scheme and path.
+///
+/// ```
+/// assert!(spiffe_peer::parse::trust_domain("example.org").is_ok());
+/// assert!(spiffe_peer::parse::trust_domain("spiffe://example.org").is_err());
+/// ```
+///
+/// # Errors
+///
+/// [`InvalidId`] says what is wrong and, where it can, what to write instead.
+pub fn trust_domain(text: &str) -> Result<TrustDomain, InvalidId> {
+    if let Some(rest) = text.strip_prefix(SCHEME) {
+        let name = rest.split('/').next().unwrap_or_default();
+        return Err(InvalidId::new(text, "the name of a trust domain has no scheme", Some(name.to_owned())));
+    }
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        let suggestion = text.to_ascii_lowercase();
+        return Err(InvalidId::new(text, "a trust domain is written in lower case", Some(suggestion)));
+    }
+    TrustDomain::new(text).map_err(|error| InvalidId::new(text, error.to_string(), None))
+}
+
+/// Parses the SPIFFE ID of a trust domain (`spiffe://example.org`), the form of the map keys in the
+/// Workload API (SPIFFE Workload API, section 5.2).
+///
+/// # Errors
+///
+/// [`InvalidId`] where the text is no SPIFFE ID or has a path.
+pub fn trust_domain_id(text: &str) -> Result<TrustDomain, InvalidId> {
+    let id = spiffe_id(text)?;
+    if !id.path().is_empty() {
+        let suggestion = id.trust_domain().id_string();
+        return Err(InvalidId::new(text, "the ID of a trust domain has no path", Some(suggestion)));
+    }
+    Ok(id.trust_domain().clone())
+}
+
+fn without_scheme(text: &str) -> (&'static str, Option<String>) {
+    match text.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("spiffe") => {
+            ("the scheme is written in lower case", Some(format!("{SCHEME}{rest}")))
+        }
+        Some(_) => ("its scheme is not `spiffe`", None),
+        None if text.is_empty() => ("it is empty", None),
+        None => ("it does not begin with `spiffe://`", Some(format!("{SCHEME}{}", text.trim_start_matches('/')))),
+    }
+}
+
+/// A text that is no SPIFFE ID, or no trust domain.
+///
+/// ```
+/// let error = spiffe_peer::parse::workload_id("example.org/service/orders").unwrap_err();
+/// assert_eq!(error.suggestion(), Some("spiffe://example.org/service/orders"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidId {
+    text: String,
+    why: String,
+    suggestion: Option<String>,
+}
+
+impl InvalidId {
+    fn new(text: &str, why: impl Into<String>, suggestion: Option<String>) -> Self {
+        // A suggestion that would be refused as well helps nobody.
+        let suggestion = suggestion.filter(|text| SpiffeId::new(text).is_ok() || TrustDomain::new(text).is_ok());
+        Self { text: shortened(text), why: why.into(), suggestion }
+    }
+
+    /// What the author probably meant.
+    #[must_use]
+    pub fn suggestion(&self) -> Option<&str> {
+        self.suggestion.as_deref()
+    }
+}
+
+/// Keeps an error readable, and harmless in a log, whatever the text was.
+fn shortened(text: &str) -> String {
+    const SHOWN: usize = 200;
+    let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is no SPIFFE ID: {}", self.text, self.why)?;
+        match &self.suggestion {
+            Some(suggestion) => write!(f, "; write `{suggestion}`"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for InvalidId {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conformance_01_to_09_refuses_what_the_specification_forbids() {
+        for bad in [
+            "", "http://td/x", "spiffe:/td", "spiffe://", "spiffe:///x", "spiffe://td/x?y", "spiffe://td/x#y",
+            "spiffe://u@td/x", "spiffe://td:80/x", "spiffe://td:/x", "spiffe://@td/x", "spiffe://%62%61%64/x",
+            "spiffe://[::1]/x", "spiffe://td/%41", "spiffe://td//x", "spiffe://td/x/", "spiffe://td/", "spiffe://td/.",
+            "spiffe://td/../x", "spiffe://td/ü", "spiffe://td/x\0",
+        ] {
+            assert!(spiffe_id(bad).is_err(), "{bad:?} was accepted");
+        }
+        for good in ["spiffe://1.2.3.4/x", "spiffe://a..b/x", "spiffe://-a/x", "spiffe://_a/x", "spiffe://td/...", "spiffe://td/.a/..a"] {
+            assert!(spiffe_id(good).is_ok(), "{good:?} was refused");
+        }
+    }
+
+    #[test]
+    fn conformance_03_and_09_sweep_every_byte() {
+        for byte in 0..=u8::MAX {
+            let character = char::from(byte);
+            let host_may = matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
+            if character != '/' {
+                assert_eq!(spiffe_id(&format!("spiffe://t{character}d/x")).is_ok(), host_may, "host byte {byte}");
+                let path_may = host_may || byte.is_ascii_uppercase();
+                assert_eq!(spiffe_id(&format!("spiffe://td/x{character}y")).is_ok(), path_may, "path byte {byte}");
+            }
+        }
+    }
+
+    #[test]
+    fn conformance_10_bounds_the_length() {
+        let path = "a".repeat(MAX_ID_BYTES - "spiffe://td/".len());
+        assert!(spiffe_id(&format!("spiffe://td/{path}")).is_ok());
+        assert!(spiffe_id(&format!("spiffe://td/{path}a")).is_err());
+        assert!(trust_domain(&"a".repeat(255)).is_ok());
+        assert!(trust_domain(&"a".repeat(256)).is_err());
+    }
+
+    #[test]
+    fn conformance_11_refuses_upper_case_with_a_suggestion() {
+        for bad in ["SPIFFE://example.org/x", "Spiffe://example.org/x", "spiffe://Example.org/x"] {
+            assert_eq!(spiffe_id(bad).unwrap_err().suggestion(), Some("spiffe://example.org/x"), "{bad}");
+        }
+        assert_eq!(trust_domain("Example.ORG").unwrap_err().suggestion(), Some("example.org"));
+        assert_ne!(workload_id("spiffe://td/A").unwrap(), workload_id("spiffe://td/a").unwrap());
+    }
+
+    #[test]
+    fn conformance_78_a_map_key_is_the_id_of_a_trust_domain() {
+        assert!(trust_domain_id("spiffe://td").is_ok());
+        assert_eq!(trust_domain_id("spiffe://td/x").unwrap_err().suggestion(), Some("spiffe://td"));
+        assert!(trust_domain_id("td").is_err());
+    }
+
+    #[test]
+    fn an_error_stays_short_and_printable() {
+        let error = spiffe_id(&"\u{1b}[2J".repeat(10_000)).unwrap_err().to_string();
+        assert!(error.len() < 3000 && !error.contains('\u{1b}'), "{error}");
+    }
+}

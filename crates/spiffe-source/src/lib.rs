@@ -1,0 +1,3 @@
+//! Live X.509-SVIDs and trust bundles from the SPIFFE Workload API.
+
+pub mod workload_api;

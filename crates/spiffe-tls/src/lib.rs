@@ -1,0 +1,1 @@
+//! rustls configurations that follow a SPIFFE source, one per revision.

@@ -1,0 +1,1 @@
+//! What makes a certificate chain or a token a SPIFFE identity.
