@@ -1,0 +1,216 @@
+use std::fmt;
+use std::time::SystemTime;
+
+use der::{Reader, SliceReader};
+use rustls_pki_types::{CertificateDer, TrustAnchor};
+use spiffe_peer::TrustDomain;
+
+use super::certificate::Certificate;
+
+/// The X.509 authorities of one trust domain. It vouches for IDs of that domain alone
+/// (SPIFFE Trust Domain and Bundle, section 4).
+///
+/// ```
+/// use spiffe_peer::parse;
+/// use spiffe_verify::X509Bundle;
+///
+/// // An empty bundle trusts nobody, so it is no bundle.
+/// let error = X509Bundle::from_der(parse::trust_domain("example.org").unwrap(), b"").unwrap_err();
+/// assert!(error.to_string().contains("example.org"));
+/// ```
+#[derive(Clone)]
+pub struct X509Bundle {
+    trust_domain: TrustDomain,
+    roots: Vec<Root>,
+    anchors: Vec<TrustAnchor<'static>>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Root {
+    pub(super) der: Vec<u8>,
+    pub(super) not_before: SystemTime,
+    pub(super) not_after: SystemTime,
+}
+
+impl X509Bundle {
+    /// Reads a bundle as the Workload API carries it: certificates in DER, one after another.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidX509Bundle`] where there is no certificate, or one is malformed or no authority.
+    pub fn from_der(
+        trust_domain: TrustDomain,
+        concatenated: &[u8],
+    ) -> Result<Self, InvalidX509Bundle> {
+        let certificates = match split_der(concatenated) {
+            Ok(certificates) => certificates,
+            Err(error) => return Err(InvalidX509Bundle::new(trust_domain, error)),
+        };
+        let mut roots = Vec::with_capacity(certificates.len());
+        let mut anchors = Vec::with_capacity(certificates.len());
+        for (index, der) in certificates.into_iter().enumerate() {
+            match read_root(der) {
+                Ok((root, anchor)) => {
+                    roots.push(root);
+                    anchors.push(anchor);
+                }
+                Err(why) => {
+                    return Err(InvalidX509Bundle::new(
+                        trust_domain,
+                        format!("certificate {}: {why}", index + 1),
+                    ));
+                }
+            }
+        }
+        if roots.is_empty() {
+            return Err(InvalidX509Bundle::new(
+                trust_domain,
+                "it holds no certificate",
+            ));
+        }
+        Ok(Self {
+            trust_domain,
+            roots,
+            anchors,
+        })
+    }
+
+    /// The trust domain that the authorities speak for.
+    #[must_use]
+    pub fn trust_domain(&self) -> &TrustDomain {
+        &self.trust_domain
+    }
+
+    /// The authorities' certificates, DER.
+    pub fn authorities(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.roots.iter().map(|root| root.der.as_slice())
+    }
+
+    /// When the last of the authorities expires: from then on the bundle vouches for nobody.
+    #[must_use]
+    pub fn not_after(&self) -> SystemTime {
+        self.roots
+            .iter()
+            .map(|root| root.not_after)
+            .max()
+            .unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    /// The anchors that are valid at `now`, since path validation does not look at a root's dates.
+    pub(super) fn anchors_at(
+        &self,
+        now: SystemTime,
+    ) -> std::borrow::Cow<'_, [TrustAnchor<'static>]> {
+        let valid = |root: &Root| root.not_before <= now && now <= root.not_after;
+        if self.roots.iter().all(valid) {
+            return (&self.anchors).into();
+        }
+        self.roots
+            .iter()
+            .zip(&self.anchors)
+            .filter(|(root, _)| valid(root))
+            .map(|(_, anchor)| anchor.clone())
+            .collect()
+    }
+
+    /// When trust in an anchor ends. A renewed root may share name and key with the old one: the
+    /// later end counts, since either would have anchored the chain.
+    pub(super) fn end_of(&self, anchor: &TrustAnchor<'_>) -> Option<SystemTime> {
+        self.roots
+            .iter()
+            .zip(&self.anchors)
+            .filter(|(_, own)| *own == anchor)
+            .map(|(root, _)| root.not_after)
+            .max()
+    }
+}
+
+impl PartialEq for X509Bundle {
+    fn eq(&self, other: &Self) -> bool {
+        self.trust_domain == other.trust_domain && self.roots == other.roots
+    }
+}
+
+impl Eq for X509Bundle {}
+
+impl fmt::Debug for X509Bundle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("X509Bundle")
+            .field("trust_domain", &self.trust_domain.as_str())
+            .field("authorities", &self.roots.len())
+            .field("not_after", &self.not_after())
+            .finish()
+    }
+}
+
+fn read_root(der: &[u8]) -> Result<(Root, TrustAnchor<'static>), String> {
+    let certificate = Certificate::parse(der).map_err(|error| error.to_string())?;
+    if !certificate.is_root() {
+        return Err("it is no certificate authority".into());
+    }
+    let anchor = webpki::anchor_from_trusted_cert(&CertificateDer::from(der))
+        .map_err(|error| error.to_string())?
+        .to_owned();
+    let root = Root {
+        der: der.to_owned(),
+        not_before: certificate.not_before(),
+        not_after: certificate.not_after(),
+    };
+    Ok((root, anchor))
+}
+
+/// Splits certificates that stand one after another, as the Workload API's fields hold them.
+///
+/// # Errors
+///
+/// The place where something other than a DER value begins.
+pub fn split_der(concatenated: &[u8]) -> Result<Vec<&[u8]>, String> {
+    let at = |error: der::Error| format!("not DER: {error}");
+    let mut reader = SliceReader::new(concatenated).map_err(at)?;
+    let mut values = Vec::new();
+    while !reader.is_finished() {
+        values.push(reader.tlv_bytes().map_err(at)?);
+    }
+    Ok(values)
+}
+
+/// A bundle that cannot be used: it is empty, malformed, or holds what is no authority.
+///
+/// ```
+/// # use spiffe_peer::parse;
+/// # use spiffe_verify::X509Bundle;
+/// let error = X509Bundle::from_der(parse::trust_domain("example.org").unwrap(), b"garbage").unwrap_err();
+/// assert_eq!(error.trust_domain().as_str(), "example.org");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidX509Bundle {
+    trust_domain: TrustDomain,
+    why: String,
+}
+
+impl InvalidX509Bundle {
+    fn new(trust_domain: TrustDomain, why: impl Into<String>) -> Self {
+        Self {
+            trust_domain,
+            why: why.into(),
+        }
+    }
+
+    /// The trust domain whose bundle it is.
+    #[must_use]
+    pub fn trust_domain(&self) -> &TrustDomain {
+        &self.trust_domain
+    }
+}
+
+impl fmt::Display for InvalidX509Bundle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the X.509 bundle of {} is unusable: {}",
+            self.trust_domain, self.why
+        )
+    }
+}
+
+impl std::error::Error for InvalidX509Bundle {}

@@ -1,0 +1,10 @@
+//! X.509-SVIDs: chains of certificates that prove a SPIFFE ID (X509-SVID, section 5).
+
+mod bundle;
+mod certificate;
+mod error;
+mod verifier;
+
+pub use bundle::{InvalidX509Bundle, X509Bundle, split_der};
+pub use error::{X509Error, X509Fault};
+pub use verifier::{MAX_CHAIN_BYTES, MAX_INTERMEDIATES, Purpose, VerifiedChain, X509Verifier};
