@@ -1,3 +1,40 @@
-//! Live X.509-SVIDs and trust bundles from the SPIFFE Workload API.
+//! Keeps SVIDs and trust bundles live.
+//!
+//! A [`Source`] follows a SPIFFE Workload API: it holds one stream open, verifies what arrives, and
+//! hands out [`Snapshot`]s. Each part of an update stands on its own: a malformed foreign bundle
+//! distrusts that trust domain and does not stop the own SVID from rotating; an own SVID that its
+//! bundle does not verify, or whose key does not fit, is never published. When the agent says that
+//! the process has no identity any more, everything is withdrawn.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use spiffe_source::Source;
+//!
+//! let source = Source::workload_api().connect().await?; // SPIFFE_ENDPOINT_SOCKET
+//! let snapshot = source.snapshot();
+//! println!("{} at revision {}", source.status(), snapshot.revision());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | gives |
+//! |---|---|
+//! | `aws-lc-rs` (default), `ring` | the cryptography where no provider is given |
+//! | `prost` | the messages of the Workload API as `prost` types, for those who serve it |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod endpoint;
+mod error;
+mod snapshot;
+mod source;
+mod status;
 pub mod workload_api;
+
+pub use endpoint::{Endpoint, InvalidEndpoint};
+pub use error::{Closed, ConnectError};
+pub use snapshot::{Snapshot, Svid};
+pub use source::Source;
+pub use status::{State, Status};
