@@ -1,1 +1,35 @@
-//! rustls configurations that follow a SPIFFE source, one per revision.
+//! rustls configurations that follow a SPIFFE source: one per revision, built off the handshake
+//! path, swapped at once, and pinned by each handshake from start to end.
+//!
+//! [`ServerTls`] and [`ClientTls`] are what acceptors and connectors are built on. A peer's chain is
+//! verified against the bundle of its own trust domain by `spiffe-verify`; a chain that a revision
+//! has verified before costs a look-up. TLS 1.3 alone, no session resumption, no early data.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use spiffe_source::Source;
+//! use spiffe_tls::ServerTls;
+//!
+//! let tls = ServerTls::new(Source::workload_api().connect().await?)?;
+//! let revision = tls.current().ok_or("the identity was withdrawn")?;
+//! let config: std::sync::Arc<rustls::ServerConfig> = revision.config().clone();
+//! # drop(config);
+//! # Ok(())
+//! # }
+//! ```
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod client;
+mod error;
+mod expected;
+mod live;
+mod peers;
+mod server;
+
+pub use client::{ClientRevision, ClientTls};
+pub use error::{TlsError, x509_error};
+pub use expected::{ExpectedServer, InvalidExpectation, UnexpectedServer};
+#[doc(no_inline)]
+pub use rustls;
+pub use server::{ServerRevision, ServerTls};

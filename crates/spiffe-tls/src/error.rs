@@ -1,0 +1,74 @@
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::{CertificateError, OtherError};
+use spiffe_verify::X509Error;
+
+/// A configuration that cannot be built: the provider lacks what TLS 1.3 needs, or cannot use the
+/// own key.
+///
+/// ```
+/// fn explain(error: &spiffe_tls::TlsError) -> String {
+///     format!("check the crypto provider: {error}")
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct TlsError(rustls::Error);
+
+impl From<rustls::Error> for TlsError {
+    fn from(error: rustls::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no TLS configuration can be built: {}", self.0)
+    }
+}
+
+impl Error for TlsError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// Carries our reason through rustls. The alert for it tells the peer nothing but that its
+/// certificate is not accepted.
+pub(crate) fn refusal(error: impl Error + Send + Sync + 'static) -> rustls::Error {
+    rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
+}
+
+/// The reason for which this end has refused the peer's chain, if that is what a failed handshake
+/// failed of.
+///
+/// ```
+/// let io_error = std::io::Error::other("connection reset");
+/// assert!(spiffe_tls::x509_error(&io_error).is_none());
+/// ```
+#[must_use]
+pub fn x509_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e X509Error> {
+    refused_with(error)
+}
+
+/// Looks for an error of type `E` in a chain of errors, also where rustls or an `io::Error` wraps it.
+pub(crate) fn refused_with<'e, E: Error + 'static>(
+    error: &'e (dyn Error + 'static),
+) -> Option<&'e E> {
+    if let Some(found) = error.downcast_ref::<E>() {
+        return Some(found);
+    }
+    if let Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner)))) =
+        error.downcast_ref()
+    {
+        return refused_with(inner.as_ref());
+    }
+    if let Some(inner) = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref)
+    {
+        return refused_with(inner);
+    }
+    error.source().and_then(refused_with)
+}
