@@ -1,0 +1,185 @@
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use spiffe_tls::TlsError;
+use spiffe_verify::{X509Error, X509Fault};
+
+/// An acceptor that could not be set up.
+///
+/// ```
+/// fn is_port_taken(error: &spiffe_acceptor::AcceptorError) -> bool {
+///     error.to_string().contains("in use")
+/// }
+/// ```
+#[derive(Debug)]
+pub struct AcceptorError(AcceptorFailure);
+
+#[derive(Debug)]
+pub(crate) enum AcceptorFailure {
+    Tls(TlsError),
+    Bind { address: String, error: io::Error },
+}
+
+impl From<AcceptorFailure> for AcceptorError {
+    fn from(failure: AcceptorFailure) -> Self {
+        Self(failure)
+    }
+}
+
+impl fmt::Display for AcceptorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            AcceptorFailure::Tls(error) => error.fmt(f),
+            AcceptorFailure::Bind { address, error } => {
+                write!(f, "cannot listen on {address}: {error}")
+            }
+        }
+    }
+}
+
+impl Error for AcceptorError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.0 {
+            AcceptorFailure::Tls(error) => Some(error),
+            AcceptorFailure::Bind { error, .. } => Some(error),
+        }
+    }
+}
+
+/// A handshake that gave no connection. It tells the operator why; the peer got an alert, no more.
+///
+/// ```
+/// fn label(error: &spiffe_acceptor::HandshakeError) -> &'static str {
+///     error.reason()
+/// }
+/// ```
+#[derive(Debug)]
+pub struct HandshakeError(HandshakeFailure);
+
+#[derive(Debug)]
+pub(crate) enum HandshakeFailure {
+    NoIdentity,
+    Timeout(Duration),
+    Tls(io::Error),
+    Peer(X509Error),
+}
+
+impl From<HandshakeFailure> for HandshakeError {
+    fn from(failure: HandshakeFailure) -> Self {
+        Self(failure)
+    }
+}
+
+impl HandshakeError {
+    /// Whether this server has no identity at the moment, so that it cannot shake hands.
+    #[must_use]
+    pub fn is_no_identity(&self) -> bool {
+        matches!(self.0, HandshakeFailure::NoIdentity)
+    }
+
+    /// Whether the peer was too slow.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.0, HandshakeFailure::Timeout(_))
+    }
+
+    /// Why the peer's chain is no identity, where that is the cause.
+    #[must_use]
+    pub fn chain(&self) -> Option<&X509Error> {
+        match &self.0 {
+            HandshakeFailure::Peer(error) => Some(error),
+            HandshakeFailure::Tls(error) => spiffe_tls::x509_error(error),
+            HandshakeFailure::NoIdentity | HandshakeFailure::Timeout(_) => None,
+        }
+    }
+
+    /// The cause as a stable label for metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match &self.0 {
+            HandshakeFailure::NoIdentity => "no_own_identity",
+            HandshakeFailure::Timeout(_) => "timeout",
+            HandshakeFailure::Peer(error) => error.fault().as_str(),
+            HandshakeFailure::Tls(error) => match spiffe_tls::x509_error(error) {
+                Some(error) => error.fault().as_str(),
+                None if presented_nothing(error) => X509Fault::NoCertificate.as_str(),
+                None => "tls",
+            },
+        }
+    }
+}
+
+fn presented_nothing(error: &io::Error) -> bool {
+    let error = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<spiffe_tls::rustls::Error>());
+    matches!(
+        error,
+        Some(spiffe_tls::rustls::Error::NoCertificatesPresented)
+    )
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            HandshakeFailure::NoIdentity => {
+                f.write_str("this server has no identity at the moment")
+            }
+            HandshakeFailure::Timeout(after) => write!(
+                f,
+                "the peer has not finished the handshake within {after:?}"
+            ),
+            HandshakeFailure::Peer(error) => write!(f, "the peer is refused: {error}"),
+            HandshakeFailure::Tls(error) => match spiffe_tls::x509_error(error) {
+                Some(error) => write!(f, "the peer is refused: {error}"),
+                None => write!(f, "the handshake failed: {error}"),
+            },
+        }
+    }
+}
+
+impl Error for HandshakeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.0 {
+            HandshakeFailure::Tls(error) => Some(error),
+            HandshakeFailure::Peer(error) => Some(error),
+            HandshakeFailure::NoIdentity | HandshakeFailure::Timeout(_) => None,
+        }
+    }
+}
+
+/// A server that did not end in peace: when the time for draining was over, some connections still
+/// had requests in flight and were cut.
+///
+/// ```
+/// fn report(error: &spiffe_acceptor::ServeError) -> usize {
+///     error.connections_cut()
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServeError {
+    pub(crate) cut: usize,
+    pub(crate) after: Duration,
+}
+
+impl ServeError {
+    /// How many connections were cut.
+    #[must_use]
+    pub fn connections_cut(&self) -> usize {
+        self.cut
+    }
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} connections were not done within {:?} and were cut",
+            self.cut, self.after
+        )
+    }
+}
+
+impl Error for ServeError {}

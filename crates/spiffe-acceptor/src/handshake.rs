@@ -1,0 +1,157 @@
+use std::time::{Duration, SystemTime};
+
+use spiffe_peer::{Connection, PeerIdentity};
+use spiffe_source::Source;
+use spiffe_tls::ServerTls;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio_rustls::TlsAcceptor;
+
+use crate::error::{AcceptorError, AcceptorFailure, HandshakeError, HandshakeFailure};
+use crate::listener::Listener;
+use crate::stream::Stream;
+
+/// What the stock acceptors of this field allow, and long enough for a bad mobile line.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A pending handshake costs some 20 KiB, so this bounds them to about 20 MiB.
+const MAX_PENDING: usize = 1024;
+
+/// Shakes hands with clients: presents the own SVID, and takes no client without one.
+///
+/// ```no_run
+/// # async fn example(source: spiffe_source::Source) -> Result<(), Box<dyn std::error::Error>> {
+/// use spiffe_acceptor::Acceptor;
+///
+/// // Any stream of bytes will do.
+/// let acceptor = Acceptor::builder(source).build()?;
+/// let (client_end, server_end) = tokio::io::duplex(16 * 1024);
+/// # let _ = client_end;
+/// let stream = acceptor.accept(server_end).await?;
+/// println!("{}", stream.peer());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Acceptor {
+    tls: ServerTls,
+    timeout: Duration,
+}
+
+impl Acceptor {
+    /// An acceptor with the identity and the trust of `source`.
+    pub fn builder(source: Source) -> AcceptorBuilder {
+        AcceptorBuilder {
+            source,
+            timeout: HANDSHAKE_TIMEOUT,
+            max_pending: MAX_PENDING,
+        }
+    }
+
+    /// Shakes hands on one connection. One revision of the source holds from start to end.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError`] where this server has no identity, the peer's is not accepted, or the
+    /// deadline has passed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection.
+    pub async fn accept<IO>(&self, io: IO) -> Result<Stream<IO>, HandshakeError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let revision = self.tls.current().ok_or(HandshakeFailure::NoIdentity)?;
+        let accept = TlsAcceptor::from(revision.config().clone()).accept(io);
+        let tls = match tokio::time::timeout(self.timeout, accept).await {
+            Ok(finished) => finished.map_err(HandshakeFailure::Tls)?,
+            Err(_) => return Err(HandshakeFailure::Timeout(self.timeout).into()),
+        };
+        let verified = revision.identify(tls.get_ref().1.peer_certificates(), SystemTime::now());
+        let connection = Connection::new();
+        let peer = PeerIdentity::assume_verified(
+            verified.map_err(HandshakeFailure::Peer)?,
+            connection.clone(),
+        );
+        Ok(Stream::new(tls, peer, connection))
+    }
+}
+
+/// The settings of an [`Acceptor`].
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # async fn example(source: spiffe_source::Source) -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = spiffe_acceptor::Acceptor::builder(source)
+///     .handshake_timeout(Duration::from_secs(5))
+///     .bind("127.0.0.1:8443")
+///     .await?;
+/// # drop(listener);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `bind` or `build`"]
+pub struct AcceptorBuilder {
+    source: Source,
+    timeout: Duration,
+    max_pending: usize,
+}
+
+impl AcceptorBuilder {
+    /// How long a whole handshake may take; 10 s by default.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How many handshakes may be pending on a listener; 1024 by default. One more makes the oldest
+    /// give way, since a client that stays silent is always among the oldest.
+    pub fn max_pending_handshakes(mut self, max: usize) -> Self {
+        self.max_pending = max.max(1);
+        self
+    }
+
+    /// The acceptor alone, for streams of bytes that come from elsewhere. Needs a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`AcceptorError`] where the crypto provider cannot do what is needed.
+    pub fn build(self) -> Result<Acceptor, AcceptorError> {
+        let tls = ServerTls::new(self.source).map_err(AcceptorFailure::Tls)?;
+        Ok(Acceptor {
+            tls,
+            timeout: self.timeout,
+        })
+    }
+
+    /// Listens on a TCP address.
+    ///
+    /// # Errors
+    ///
+    /// [`AcceptorError`] where the address cannot be bound, or as [`build`](Self::build).
+    pub async fn bind(
+        self,
+        address: impl ToSocketAddrs + std::fmt::Debug,
+    ) -> Result<Listener, AcceptorError> {
+        let shown = format!("{address:?}");
+        let tcp = TcpListener::bind(address)
+            .await
+            .map_err(|error| AcceptorFailure::Bind {
+                address: shown,
+                error,
+            })?;
+        self.listen(tcp)
+    }
+
+    /// Takes connections from a TCP listener that is bound already.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn listen(self, tcp: TcpListener) -> Result<Listener, AcceptorError> {
+        let max_pending = self.max_pending;
+        Ok(Listener::new(tcp, self.build()?, max_pending))
+    }
+}

@@ -1,0 +1,234 @@
+use std::error::Error as StdError;
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use hyper_util::service::TowerToHyperService;
+use spiffe_peer::{Connection, PeerIdentity};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_service::Service;
+
+use crate::error::ServeError;
+use crate::listener::Listener;
+use crate::stream::Stream;
+use crate::with_peer::WithPeer;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+const DRAIN: Duration = Duration::from_secs(10);
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+
+/// Serves a Tower service on a listener: HTTP/1.1 and HTTP/2, as the handshake has settled.
+///
+/// Every request carries the [`PeerIdentity`] of its connection. A connection closes when its
+/// peer's identity ends, or when somebody calls [`PeerIdentity::close`]. Awaiting the answer runs
+/// the server.
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # #[cfg(feature = "axum")]
+/// # async fn example(listener: spiffe_acceptor::Listener, app: axum::Router) -> Result<(), spiffe_acceptor::ServeError> {
+/// spiffe_acceptor::serve(listener, app)
+///     .with_graceful_shutdown(async {
+///         let _ = tokio::signal::ctrl_c().await;
+///     })
+///     .drain_within(Duration::from_secs(10))
+///     .await
+/// # }
+/// ```
+pub fn serve<S>(listener: Listener, app: S) -> Serve<S> {
+    Serve {
+        listener,
+        app,
+        shutdown: Box::pin(std::future::pending()),
+        drain: DRAIN,
+        header_timeout: HEADER_TIMEOUT,
+    }
+}
+
+/// A server that is ready to be awaited; see [`serve`].
+///
+/// ```no_run
+/// # async fn example<S>(server: spiffe_acceptor::Serve<S>) -> spiffe_acceptor::Serve<S> {
+/// server.header_timeout(std::time::Duration::from_secs(5))
+/// # }
+/// ```
+#[must_use = "a server runs when it is awaited"]
+pub struct Serve<S> {
+    listener: Listener,
+    app: S,
+    shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
+    drain: Duration,
+    header_timeout: Duration,
+}
+
+impl<S> Serve<S> {
+    /// Stops when `signal` resolves: no new connections; those that are open finish what is in
+    /// flight and close.
+    pub fn with_graceful_shutdown(
+        mut self,
+        signal: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
+        self.shutdown = Box::pin(signal);
+        self
+    }
+
+    /// How long connections may take to finish what is in flight, on shutdown and when a peer's
+    /// identity ends; 10 s by default.
+    pub fn drain_within(mut self, deadline: Duration) -> Self {
+        self.drain = deadline;
+        self
+    }
+
+    /// How long an HTTP/1.1 client may take for the head of a request, and how long its connection
+    /// may be idle; 30 s by default.
+    pub fn header_timeout(mut self, timeout: Duration) -> Self {
+        self.header_timeout = timeout;
+        self
+    }
+}
+
+impl<S> fmt::Debug for Serve<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serve")
+            .field("listener", &self.listener)
+            .field("drain", &self.drain)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, B> IntoFuture for Serve<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes> + Default + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Output = Result<(), ServeError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<S, B> Serve<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes> + Default + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    async fn run(mut self) -> Result<(), ServeError> {
+        let connections = TaskTracker::new();
+        let stop = CancellationToken::new();
+        loop {
+            let (stream, address) = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = &mut self.shutdown => break,
+            };
+            let connection = serve_connection(
+                stream,
+                self.app.clone(),
+                self.drain,
+                self.header_timeout,
+                stop.clone(),
+            );
+            connections.spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(target: "spiffe_acceptor", { peer.address = %address, error }, "connection ended with an error");
+                }
+            });
+        }
+        drop(self.listener);
+        stop.cancel();
+        connections.close();
+        match tokio::time::timeout(self.drain, connections.wait()).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(ServeError {
+                cut: connections.len(),
+                after: self.drain,
+            }),
+        }
+    }
+}
+
+async fn serve_connection<S, B>(
+    stream: Stream<TcpStream>,
+    app: S,
+    drain: Duration,
+    header_timeout: Duration,
+    stop: CancellationToken,
+) -> Result<(), BoxError>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes> + Default + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let life = Life {
+        peer: stream.peer().clone(),
+        connection: stream.connection().clone(),
+        stop,
+        drain,
+    };
+    let service = TowerToHyperService::new(WithPeer::new(app, life.peer.clone()));
+    if stream.is_http2() {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .max_header_list_size(MAX_HEADER_BYTES);
+        life.drive(builder.serve_connection(TokioIo::new(stream), service))
+            .await
+    } else {
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(header_timeout);
+        life.drive(builder.serve_connection(TokioIo::new(stream), service))
+            .await
+    }
+}
+
+/// What ends a connection before its peer closes it.
+struct Life {
+    peer: PeerIdentity,
+    connection: Connection,
+    stop: CancellationToken,
+    drain: Duration,
+}
+
+impl Life {
+    async fn drive<C>(self, connection: C) -> Result<(), BoxError>
+    where
+        C: GracefulConnection,
+        C::Error: Into<BoxError>,
+    {
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            finished = connection.as_mut() => return finished.map_err(Into::into),
+            () = self.stop.cancelled() => {}
+            () = self.connection.close_requested() => {}
+            () = tokio::time::sleep(self.peer.expires_in()) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        match tokio::time::timeout(self.drain, connection).await {
+            Ok(finished) => finished.map_err(Into::into),
+            Err(_) => Err("what was in flight took too long: the connection was cut".into()),
+        }
+    }
+}
