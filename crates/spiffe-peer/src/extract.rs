@@ -47,11 +47,18 @@ impl<S: Sync> FromRequestParts<S> for PeerIdentity {
 impl<S: Sync> OptionalFromRequestParts<S> for PeerIdentity {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Self::Rejection> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        _state: &S,
+    ) -> Result<Option<Self>, Self::Rejection> {
         Ok(current(parts))
     }
 }
 
 fn current(parts: &Parts) -> Option<PeerIdentity> {
-    parts.extensions.get::<PeerIdentity>().filter(|peer| peer.is_current()).cloned()
+    parts
+        .extensions
+        .get::<PeerIdentity>()
+        .filter(|peer| peer.is_current())
+        .cloned()
 }

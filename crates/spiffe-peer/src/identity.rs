@@ -73,7 +73,12 @@ impl PeerIdentity {
     #[must_use]
     pub fn assume_verified(peer: VerifiedPeer, connection: Connection) -> Self {
         let text = peer.spiffe_id.to_string().into_boxed_str();
-        Self(Arc::new(Inner { peer, text, connection, resolved: ArcSwapOption::empty() }))
+        Self(Arc::new(Inner {
+            peer,
+            text,
+            connection,
+            resolved: ArcSwapOption::empty(),
+        }))
     }
 
     /// The peer's SPIFFE ID.
@@ -120,7 +125,9 @@ impl PeerIdentity {
     /// The time that is left until [`not_after`](Self::not_after); zero after it.
     #[must_use]
     pub fn expires_in(&self) -> Duration {
-        self.not_after().duration_since(SystemTime::now()).unwrap_or_default()
+        self.not_after()
+            .duration_since(SystemTime::now())
+            .unwrap_or_default()
     }
 
     /// The fingerprint of the certificate or token that proved the identity.
@@ -154,7 +161,11 @@ impl PeerIdentity {
     /// value; a policy stores its generation beside what it resolved.
     #[must_use]
     pub fn resolved<T: Any + Clone>(&self) -> Option<T> {
-        self.0.resolved.load().as_ref().and_then(|value| value.downcast_ref().cloned())
+        self.0
+            .resolved
+            .load()
+            .as_ref()
+            .and_then(|value| value.downcast_ref().cloned())
     }
 
     /// Stores what a policy has worked out for this peer, in place of what was there.
@@ -254,13 +265,24 @@ mod tests {
             fingerprint: Fingerprint::from_sha256([1; 32]),
             method: AuthMethod::MtlsX509Svid,
         };
-        (PeerIdentity::assume_verified(peer, connection.clone()), connection)
+        (
+            PeerIdentity::assume_verified(peer, connection.clone()),
+            connection,
+        )
     }
 
     #[test]
     fn it_ends_with_its_chain() {
-        assert!(peer(SystemTime::now() + Duration::from_secs(60)).0.is_current());
-        assert!(!peer(SystemTime::now() - Duration::from_secs(1)).0.is_current());
+        assert!(
+            peer(SystemTime::now() + Duration::from_secs(60))
+                .0
+                .is_current()
+        );
+        assert!(
+            !peer(SystemTime::now() - Duration::from_secs(1))
+                .0
+                .is_current()
+        );
     }
 
     #[test]

@@ -29,7 +29,11 @@ pub fn workload_id(text: &str) -> Result<SpiffeId, InvalidId> {
     let id = spiffe_id(text)?;
     if id.path().is_empty() {
         let why = "it names a trust domain, not a workload: a path is missing";
-        return Err(InvalidId::new(text, why, Some(format!("{text}/service/NAME"))));
+        return Err(InvalidId::new(
+            text,
+            why,
+            Some(format!("{text}/service/NAME")),
+        ));
     }
     Ok(id)
 }
@@ -53,7 +57,11 @@ pub fn spiffe_id(text: &str) -> Result<SpiffeId, InvalidId> {
     };
     if authority.bytes().any(|byte| byte.is_ascii_uppercase()) {
         let suggestion = format!("{SCHEME}{}{path}", authority.to_ascii_lowercase());
-        return Err(InvalidId::new(text, "a trust domain is written in lower case", Some(suggestion)));
+        return Err(InvalidId::new(
+            text,
+            "a trust domain is written in lower case",
+            Some(suggestion),
+        ));
     }
     SpiffeId::new(text).map_err(|error| InvalidId::new(text, error.to_string(), None))
 }
@@ -71,11 +79,19 @@ pub fn spiffe_id(text: &str) -> Result<SpiffeId, InvalidId> {
 pub fn trust_domain(text: &str) -> Result<TrustDomain, InvalidId> {
     if let Some(rest) = text.strip_prefix(SCHEME) {
         let name = rest.split('/').next().unwrap_or_default();
-        return Err(InvalidId::new(text, "the name of a trust domain has no scheme", Some(name.to_owned())));
+        return Err(InvalidId::new(
+            text,
+            "the name of a trust domain has no scheme",
+            Some(name.to_owned()),
+        ));
     }
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         let suggestion = text.to_ascii_lowercase();
-        return Err(InvalidId::new(text, "a trust domain is written in lower case", Some(suggestion)));
+        return Err(InvalidId::new(
+            text,
+            "a trust domain is written in lower case",
+            Some(suggestion),
+        ));
     }
     TrustDomain::new(text).map_err(|error| InvalidId::new(text, error.to_string(), None))
 }
@@ -90,19 +106,27 @@ pub fn trust_domain_id(text: &str) -> Result<TrustDomain, InvalidId> {
     let id = spiffe_id(text)?;
     if !id.path().is_empty() {
         let suggestion = id.trust_domain().id_string();
-        return Err(InvalidId::new(text, "the ID of a trust domain has no path", Some(suggestion)));
+        return Err(InvalidId::new(
+            text,
+            "the ID of a trust domain has no path",
+            Some(suggestion),
+        ));
     }
     Ok(id.trust_domain().clone())
 }
 
 fn without_scheme(text: &str) -> (&'static str, Option<String>) {
     match text.split_once("://") {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("spiffe") => {
-            ("the scheme is written in lower case", Some(format!("{SCHEME}{rest}")))
-        }
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("spiffe") => (
+            "the scheme is written in lower case",
+            Some(format!("{SCHEME}{rest}")),
+        ),
         Some(_) => ("its scheme is not `spiffe`", None),
         None if text.is_empty() => ("it is empty", None),
-        None => ("it does not begin with `spiffe://`", Some(format!("{SCHEME}{}", text.trim_start_matches('/')))),
+        None => (
+            "it does not begin with `spiffe://`",
+            Some(format!("{SCHEME}{}", text.trim_start_matches('/'))),
+        ),
     }
 }
 
@@ -122,8 +146,13 @@ pub struct InvalidId {
 impl InvalidId {
     fn new(text: &str, why: impl Into<String>, suggestion: Option<String>) -> Self {
         // A suggestion that would be refused as well helps nobody.
-        let suggestion = suggestion.filter(|text| SpiffeId::new(text).is_ok() || TrustDomain::new(text).is_ok());
-        Self { text: shortened(text), why: why.into(), suggestion }
+        let suggestion =
+            suggestion.filter(|text| SpiffeId::new(text).is_ok() || TrustDomain::new(text).is_ok());
+        Self {
+            text: shortened(text),
+            why: why.into(),
+            suggestion,
+        }
     }
 
     /// What the author probably meant.
@@ -136,7 +165,11 @@ impl InvalidId {
 /// Keeps an error readable, and harmless in a log, whatever the text was.
 fn shortened(text: &str) -> String {
     const SHOWN: usize = 200;
-    let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    let mut shown: String = text
+        .chars()
+        .take(SHOWN)
+        .flat_map(char::escape_debug)
+        .collect();
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }
@@ -162,14 +195,38 @@ mod tests {
     #[test]
     fn conformance_01_to_09_refuses_what_the_specification_forbids() {
         for bad in [
-            "", "http://td/x", "spiffe:/td", "spiffe://", "spiffe:///x", "spiffe://td/x?y", "spiffe://td/x#y",
-            "spiffe://u@td/x", "spiffe://td:80/x", "spiffe://td:/x", "spiffe://@td/x", "spiffe://%62%61%64/x",
-            "spiffe://[::1]/x", "spiffe://td/%41", "spiffe://td//x", "spiffe://td/x/", "spiffe://td/", "spiffe://td/.",
-            "spiffe://td/../x", "spiffe://td/ü", "spiffe://td/x\0",
+            "",
+            "http://td/x",
+            "spiffe:/td",
+            "spiffe://",
+            "spiffe:///x",
+            "spiffe://td/x?y",
+            "spiffe://td/x#y",
+            "spiffe://u@td/x",
+            "spiffe://td:80/x",
+            "spiffe://td:/x",
+            "spiffe://@td/x",
+            "spiffe://%62%61%64/x",
+            "spiffe://[::1]/x",
+            "spiffe://td/%41",
+            "spiffe://td//x",
+            "spiffe://td/x/",
+            "spiffe://td/",
+            "spiffe://td/.",
+            "spiffe://td/../x",
+            "spiffe://td/ü",
+            "spiffe://td/x\0",
         ] {
             assert!(spiffe_id(bad).is_err(), "{bad:?} was accepted");
         }
-        for good in ["spiffe://1.2.3.4/x", "spiffe://a..b/x", "spiffe://-a/x", "spiffe://_a/x", "spiffe://td/...", "spiffe://td/.a/..a"] {
+        for good in [
+            "spiffe://1.2.3.4/x",
+            "spiffe://a..b/x",
+            "spiffe://-a/x",
+            "spiffe://_a/x",
+            "spiffe://td/...",
+            "spiffe://td/.a/..a",
+        ] {
             assert!(spiffe_id(good).is_ok(), "{good:?} was refused");
         }
     }
@@ -180,9 +237,17 @@ mod tests {
             let character = char::from(byte);
             let host_may = matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
             if character != '/' {
-                assert_eq!(spiffe_id(&format!("spiffe://t{character}d/x")).is_ok(), host_may, "host byte {byte}");
+                assert_eq!(
+                    spiffe_id(&format!("spiffe://t{character}d/x")).is_ok(),
+                    host_may,
+                    "host byte {byte}"
+                );
                 let path_may = host_may || byte.is_ascii_uppercase();
-                assert_eq!(spiffe_id(&format!("spiffe://td/x{character}y")).is_ok(), path_may, "path byte {byte}");
+                assert_eq!(
+                    spiffe_id(&format!("spiffe://td/x{character}y")).is_ok(),
+                    path_may,
+                    "path byte {byte}"
+                );
             }
         }
     }
@@ -198,23 +263,42 @@ mod tests {
 
     #[test]
     fn conformance_11_refuses_upper_case_with_a_suggestion() {
-        for bad in ["SPIFFE://example.org/x", "Spiffe://example.org/x", "spiffe://Example.org/x"] {
-            assert_eq!(spiffe_id(bad).unwrap_err().suggestion(), Some("spiffe://example.org/x"), "{bad}");
+        for bad in [
+            "SPIFFE://example.org/x",
+            "Spiffe://example.org/x",
+            "spiffe://Example.org/x",
+        ] {
+            assert_eq!(
+                spiffe_id(bad).unwrap_err().suggestion(),
+                Some("spiffe://example.org/x"),
+                "{bad}"
+            );
         }
-        assert_eq!(trust_domain("Example.ORG").unwrap_err().suggestion(), Some("example.org"));
-        assert_ne!(workload_id("spiffe://td/A").unwrap(), workload_id("spiffe://td/a").unwrap());
+        assert_eq!(
+            trust_domain("Example.ORG").unwrap_err().suggestion(),
+            Some("example.org")
+        );
+        assert_ne!(
+            workload_id("spiffe://td/A").unwrap(),
+            workload_id("spiffe://td/a").unwrap()
+        );
     }
 
     #[test]
     fn conformance_78_a_map_key_is_the_id_of_a_trust_domain() {
         assert!(trust_domain_id("spiffe://td").is_ok());
-        assert_eq!(trust_domain_id("spiffe://td/x").unwrap_err().suggestion(), Some("spiffe://td"));
+        assert_eq!(
+            trust_domain_id("spiffe://td/x").unwrap_err().suggestion(),
+            Some("spiffe://td")
+        );
         assert!(trust_domain_id("td").is_err());
     }
 
     #[test]
     fn an_error_stays_short_and_printable() {
-        let error = spiffe_id(&"\u{1b}[2J".repeat(10_000)).unwrap_err().to_string();
+        let error = spiffe_id(&"\u{1b}[2J".repeat(10_000))
+            .unwrap_err()
+            .to_string();
         assert!(error.len() < 3000 && !error.contains('\u{1b}'), "{error}");
     }
 }

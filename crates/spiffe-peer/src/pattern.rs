@@ -76,13 +76,21 @@ impl FromStr for IdPattern {
     type Err = InvalidPattern;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = |why: Why| InvalidPattern { text: text.to_owned(), why };
+        let invalid = |why: Why| InvalidPattern {
+            text: text.to_owned(),
+            why,
+        };
         let (body, open_ended) = match text.strip_suffix("/**") {
             Some(body) => (body, true),
             None => (text, false),
         };
-        let path_start = body.strip_prefix("spiffe://").and_then(|rest| rest.find('/')).map(|slash| slash + "spiffe://".len());
-        let (domain, path) = path_start.and_then(|start| body.split_at_checked(start)).unwrap_or((body, ""));
+        let path_start = body
+            .strip_prefix("spiffe://")
+            .and_then(|rest| rest.find('/'))
+            .map(|slash| slash + "spiffe://".len());
+        let (domain, path) = path_start
+            .and_then(|start| body.split_at_checked(start))
+            .unwrap_or((body, ""));
         if domain.contains('*') || domain.contains('{') {
             return Err(invalid(Why::WildcardInTrustDomain));
         }
@@ -95,7 +103,10 @@ impl FromStr for IdPattern {
         let mut segments = Vec::new();
         let mut literal_id = domain.to_owned();
         for part in path.split('/').skip(1) {
-            let segment = match part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            let segment = match part
+                .strip_prefix('{')
+                .and_then(|rest| rest.strip_suffix('}'))
+            {
                 Some(name) if !is_name(name) => return Err(invalid(Why::BadName)),
                 Some(name) if names.contains(&name) => return Err(invalid(Why::NameTwice)),
                 Some(name) => {
@@ -107,7 +118,11 @@ impl FromStr for IdPattern {
                 None => Segment::Literal(part.to_owned()),
             };
             literal_id.push('/');
-            literal_id.push_str(if matches!(segment, Segment::One) { "x" } else { part });
+            literal_id.push_str(if matches!(segment, Segment::One) {
+                "x"
+            } else {
+                part
+            });
             segments.push(segment);
             if segments.len() > MAX_SEGMENTS {
                 return Err(invalid(Why::TooLong));
@@ -115,15 +130,30 @@ impl FromStr for IdPattern {
         }
         // With its wildcards filled in, a pattern is an ID: one parser judges both.
         let id = parse::spiffe_id(&literal_id).map_err(|error| invalid(Why::Id(error)))?;
-        Ok(Self { text: text.to_owned(), trust_domain: id.trust_domain().clone(), segments, open_ended })
+        Ok(Self {
+            text: text.to_owned(),
+            trust_domain: id.trust_domain().clone(),
+            segments,
+            open_ended,
+        })
     }
 }
 
 impl From<&SpiffeId> for IdPattern {
     /// The pattern that meets this one ID.
     fn from(id: &SpiffeId) -> Self {
-        let segments = id.path().split('/').skip(1).map(|part| Segment::Literal(part.to_owned())).collect();
-        Self { text: id.to_string(), trust_domain: id.trust_domain().clone(), segments, open_ended: false }
+        let segments = id
+            .path()
+            .split('/')
+            .skip(1)
+            .map(|part| Segment::Literal(part.to_owned()))
+            .collect();
+        Self {
+            text: id.to_string(),
+            trust_domain: id.trust_domain().clone(),
+            segments,
+            open_ended: false,
+        }
     }
 }
 
@@ -135,7 +165,9 @@ impl fmt::Display for IdPattern {
 
 fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();
-    bytes.next().is_some_and(|first| first == b'_' || first.is_ascii_alphabetic())
+    bytes
+        .next()
+        .is_some_and(|first| first == b'_' || first.is_ascii_alphabetic())
         && bytes.all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
 }
 
@@ -163,7 +195,12 @@ enum Why {
 
 impl fmt::Display for InvalidPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text: String = self.text.chars().take(200).flat_map(char::escape_debug).collect();
+        let text: String = self
+            .text
+            .chars()
+            .take(200)
+            .flat_map(char::escape_debug)
+            .collect();
         write!(f, "`{text}` is no ID pattern: ")?;
         match &self.why {
             Why::WildcardInTrustDomain => f.write_str("a trust domain has no wildcard; write one pattern for each trust domain"),
@@ -183,13 +220,22 @@ mod tests {
     use super::*;
 
     fn meets(pattern: &str, id: &str) -> bool {
-        pattern.parse::<IdPattern>().unwrap().matches(&parse::workload_id(id).unwrap())
+        pattern
+            .parse::<IdPattern>()
+            .unwrap()
+            .matches(&parse::workload_id(id).unwrap())
     }
 
     #[test]
     fn a_wildcard_is_one_whole_segment() {
-        assert!(meets("spiffe://td/ns/*/sa/api", "spiffe://td/ns/shop/sa/api"));
-        assert!(meets("spiffe://td/ns/{ns}/sa/{sa}", "spiffe://td/ns/shop/sa/api"));
+        assert!(meets(
+            "spiffe://td/ns/*/sa/api",
+            "spiffe://td/ns/shop/sa/api"
+        ));
+        assert!(meets(
+            "spiffe://td/ns/{ns}/sa/{sa}",
+            "spiffe://td/ns/shop/sa/api"
+        ));
         assert!(!meets("spiffe://td/ns/*", "spiffe://td/ns/shop/sa"));
         assert!(!meets("spiffe://td/ns/*/sa", "spiffe://td/ns/sa"));
     }
@@ -204,7 +250,11 @@ mod tests {
 
     #[test]
     fn threats_authorization_11_no_boundary_is_crossed() {
-        for other in ["spiffe://example.org.evil/svc/pay", "spiffe://example.org/svc/payment-2", "spiffe://example.org/svc/pay/x"] {
+        for other in [
+            "spiffe://example.org.evil/svc/pay",
+            "spiffe://example.org/svc/payment-2",
+            "spiffe://example.org/svc/pay/x",
+        ] {
             assert!(!meets("spiffe://example.org/svc/pay", other), "{other}");
         }
     }
@@ -212,12 +262,36 @@ mod tests {
     #[test]
     fn what_is_no_pattern_is_refused() {
         for bad in [
-            "", "spiffe://td", "spiffe://td/", "spiffe://td*/x", "spiffe://*/x", "spiffe://{td}/x", "spiffe://td/a*", "spiffe://td/*a",
-            "spiffe://td/**/x", "spiffe://td/***", "spiffe://td/{}", "spiffe://td/{1a}", "spiffe://td/{a}/{a}", "spiffe://td/{a}b",
-            "spiffe://td/x/", "spiffe://td//x", "spiffe://TD/x", "td/x", "spiffe://td/%41", "spiffe://td/../x", "**", "/**", "spiffe:///**",
+            "",
+            "spiffe://td",
+            "spiffe://td/",
+            "spiffe://td*/x",
+            "spiffe://*/x",
+            "spiffe://{td}/x",
+            "spiffe://td/a*",
+            "spiffe://td/*a",
+            "spiffe://td/**/x",
+            "spiffe://td/***",
+            "spiffe://td/{}",
+            "spiffe://td/{1a}",
+            "spiffe://td/{a}/{a}",
+            "spiffe://td/{a}b",
+            "spiffe://td/x/",
+            "spiffe://td//x",
+            "spiffe://TD/x",
+            "td/x",
+            "spiffe://td/%41",
+            "spiffe://td/../x",
+            "**",
+            "/**",
+            "spiffe:///**",
         ] {
             assert!(bad.parse::<IdPattern>().is_err(), "{bad:?} was accepted");
         }
-        assert!(format!("spiffe://td{}", "/a".repeat(MAX_SEGMENTS + 1)).parse::<IdPattern>().is_err());
+        assert!(
+            format!("spiffe://td{}", "/a".repeat(MAX_SEGMENTS + 1))
+                .parse::<IdPattern>()
+                .is_err()
+        );
     }
 }
