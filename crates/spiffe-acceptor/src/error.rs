@@ -3,7 +3,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use spiffe_tls::TlsError;
+use spiffe_tls::{TlsError, rustls};
 use spiffe_verify::{X509Error, X509Fault};
 
 /// An acceptor that could not be set up.
@@ -90,7 +90,7 @@ impl HandshakeError {
     pub fn chain(&self) -> Option<&X509Error> {
         match &self.0 {
             HandshakeFailure::Peer(error) => Some(error),
-            HandshakeFailure::Tls(error) => spiffe_tls::x509_error(error),
+            HandshakeFailure::Tls(error) => spiffe_tls::refused_with::<X509Error>(error),
             HandshakeFailure::NoIdentity | HandshakeFailure::Timeout(_) => None,
         }
     }
@@ -102,7 +102,7 @@ impl HandshakeError {
             HandshakeFailure::NoIdentity => "no_own_identity",
             HandshakeFailure::Timeout(_) => "timeout",
             HandshakeFailure::Peer(error) => error.fault().as_str(),
-            HandshakeFailure::Tls(error) => match spiffe_tls::x509_error(error) {
+            HandshakeFailure::Tls(error) => match spiffe_tls::refused_with::<X509Error>(error) {
                 Some(error) => error.fault().as_str(),
                 None if presented_nothing(error) => X509Fault::NoCertificate.as_str(),
                 None => "tls",
@@ -112,12 +112,9 @@ impl HandshakeError {
 }
 
 fn presented_nothing(error: &io::Error) -> bool {
-    let error = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<spiffe_tls::rustls::Error>());
     matches!(
-        error,
-        Some(spiffe_tls::rustls::Error::NoCertificatesPresented)
+        spiffe_tls::refused_with(error),
+        Some(rustls::Error::NoCertificatesPresented)
     )
 }
 
@@ -132,7 +129,7 @@ impl fmt::Display for HandshakeError {
                 "the peer has not finished the handshake within {after:?}"
             ),
             HandshakeFailure::Peer(error) => write!(f, "the peer is refused: {error}"),
-            HandshakeFailure::Tls(error) => match spiffe_tls::x509_error(error) {
+            HandshakeFailure::Tls(error) => match spiffe_tls::refused_with::<X509Error>(error) {
                 Some(error) => write!(f, "the peer is refused: {error}"),
                 None => write!(f, "the handshake failed: {error}"),
             },

@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 use spiffe_peer::{Connection, PeerIdentity};
 use spiffe_source::Source;
 use spiffe_tls::ServerTls;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio_rustls::TlsAcceptor;
 
@@ -13,6 +13,9 @@ use crate::stream::Stream;
 
 /// What the stock acceptors of this field allow, and long enough for a bad mobile line.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a refused client may take to read why.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A pending handshake costs some 20 KiB, so this bounds them to about 20 MiB.
 const MAX_PENDING: usize = 1024;
@@ -63,9 +66,15 @@ impl Acceptor {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let revision = self.tls.current().ok_or(HandshakeFailure::NoIdentity)?;
-        let accept = TlsAcceptor::from(revision.config().clone()).accept(io);
+        let accept = TlsAcceptor::from(revision.config().clone())
+            .accept(io)
+            .into_fallible();
         let tls = match tokio::time::timeout(self.timeout, accept).await {
-            Ok(finished) => finished.map_err(HandshakeFailure::Tls)?,
+            Ok(Ok(tls)) => tls,
+            Ok(Err((error, io))) => {
+                let _ = tokio::time::timeout(LINGER, let_alert_arrive(io)).await;
+                return Err(HandshakeFailure::Tls(error).into());
+            }
             Err(_) => return Err(HandshakeFailure::Timeout(self.timeout).into()),
         };
         let verified = revision.identify(tls.get_ref().1.peer_certificates(), SystemTime::now());
@@ -75,6 +84,15 @@ impl Acceptor {
             connection.clone(),
         );
         Ok(Stream::new(tls, peer, connection))
+    }
+}
+
+/// Closing a socket that holds unread bytes resets the connection, and a reset can overtake the
+/// alert that says why. In TLS 1.3 a client has often sent its request by then.
+async fn let_alert_arrive<IO: AsyncRead + AsyncWrite + Unpin>(mut io: IO) {
+    let mut unread = [0; 4096];
+    if io.shutdown().await.is_ok() {
+        while matches!(io.read(&mut unread).await, Ok(1..)) {}
     }
 }
 

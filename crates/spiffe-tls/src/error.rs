@@ -3,7 +3,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::{CertificateError, OtherError};
-use spiffe_verify::X509Error;
 
 /// A configuration that cannot be built: the provider lacks what TLS 1.3 needs, or cannot use the
 /// own key.
@@ -40,22 +39,17 @@ pub(crate) fn refusal(error: impl Error + Send + Sync + 'static) -> rustls::Erro
     rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
 }
 
-/// The reason for which this end has refused the peer's chain, if that is what a failed handshake
-/// failed of.
+/// Looks for an error of type `E` in a chain of errors, also where rustls or an `io::Error` wraps it:
+/// an `X509Error` or an `UnexpectedServer` with which this end has refused the peer, or an error of
+/// rustls itself.
 ///
 /// ```
+/// ///
 /// let io_error = std::io::Error::other("connection reset");
-/// assert!(spiffe_tls::x509_error(&io_error).is_none());
+/// assert!(spiffe_tls::refused_with::<X509Error>(&io_error).is_none());
 /// ```
 #[must_use]
-pub fn x509_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e X509Error> {
-    refused_with(error)
-}
-
-/// Looks for an error of type `E` in a chain of errors, also where rustls or an `io::Error` wraps it.
-pub(crate) fn refused_with<'e, E: Error + 'static>(
-    error: &'e (dyn Error + 'static),
-) -> Option<&'e E> {
+pub fn refused_with<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
     if let Some(found) = error.downcast_ref::<E>() {
         return Some(found);
     }

@@ -118,6 +118,12 @@ impl From<Why> for InvalidExpectation {
     }
 }
 
+impl From<std::convert::Infallible> for InvalidExpectation {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
 impl fmt::Display for InvalidExpectation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("expected server: ")?;

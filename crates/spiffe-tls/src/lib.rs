@@ -28,7 +28,7 @@ mod peers;
 mod server;
 
 pub use client::{ClientRevision, ClientTls};
-pub use error::{TlsError, x509_error};
+pub use error::{TlsError, refused_with};
 pub use expected::{ExpectedServer, InvalidExpectation, UnexpectedServer};
 #[doc(no_inline)]
 pub use rustls;

@@ -1,0 +1,174 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
+
+use http::Uri;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use spiffe_peer::{Connection, PeerIdentity};
+use spiffe_source::Source;
+use spiffe_tls::rustls::pki_types::ServerName;
+use spiffe_tls::{ClientTls, ExpectedServer, InvalidExpectation};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tower_service::Service;
+
+use crate::error::{ConnectError, ConnectFailure, ConnectorError, ConnectorFailure, Stage};
+use crate::stream::Stream;
+
+const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+const HTTPS_PORT: u16 = 443;
+
+/// Opens connections to one expected server: a Tower service from a URI to a stream, always TLS.
+///
+/// ```no_run
+/// # async fn example(source: spiffe_source::Source) -> Result<(), Box<dyn std::error::Error>> {
+/// use spiffe_connector::Connector;
+///
+/// let connector = Connector::new(source.clone(), "spiffe://example.org/service/orders")?;
+/// let client = connector.http_client::<http_body_util::Empty<hyper::body::Bytes>>();
+/// # let _ = client;
+///
+/// assert!(Connector::new(source, "orders.internal").is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Connector {
+    tls: ClientTls,
+    dial_timeout: Duration,
+    handshake_timeout: Duration,
+}
+
+impl Connector {
+    /// A connector with the identity and the trust of `source`, to the server that is expected: a
+    /// SPIFFE ID, an ID pattern, or an [`ExpectedServer`]. Needs a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectorError`] where the expectation is none, or the crypto provider cannot do what is
+    /// needed.
+    pub fn new<E>(source: Source, expected: E) -> Result<Self, ConnectorError>
+    where
+        E: TryInto<ExpectedServer>,
+        E::Error: Into<InvalidExpectation>,
+    {
+        let expected = expected
+            .try_into()
+            .map_err(|error| ConnectorFailure::Expectation(error.into()))?;
+        let tls = ClientTls::new(source, expected).map_err(ConnectorFailure::Tls)?;
+        Ok(Self {
+            tls,
+            dial_timeout: DIAL_TIMEOUT,
+            handshake_timeout: HANDSHAKE_TIMEOUT,
+        })
+    }
+
+    /// How long the TCP connection may take, name look-up included; 5 s by default.
+    #[must_use]
+    pub fn dial_timeout(mut self, timeout: Duration) -> Self {
+        self.dial_timeout = timeout;
+        self
+    }
+
+    /// How long the TLS handshake may take; 5 s by default.
+    #[must_use]
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+
+    /// An HTTP client on this connector: HTTP/2 where the server speaks it, otherwise HTTP/1.1. The
+    /// extensions of a response hold the server's [`PeerIdentity`].
+    #[must_use]
+    pub fn http_client<B>(&self) -> Client<Self, B>
+    where
+        B: http_body::Body + Send,
+        B::Data: Send,
+    {
+        Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .build(self.clone())
+    }
+
+    /// Connects to the host and port of `uri`, and shakes hands with the expected server. One
+    /// revision of the source holds for the whole handshake.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`]. A server that refuses this client may say so only in its answer to the
+    /// first request (TLS 1.3): [`Failure`](crate::Failure) explains that one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection.
+    pub async fn connect(&self, uri: &Uri) -> Result<Stream, ConnectError> {
+        let server = uri.authority().map(ToString::to_string).unwrap_or_default();
+        let failed = |failure: ConnectFailure| ConnectError::new(server.clone(), failure);
+        let host = uri.host().ok_or_else(|| failed(ConnectFailure::NoHost))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let revision = self
+            .tls
+            .current()
+            .ok_or_else(|| failed(ConnectFailure::NoIdentity))?;
+
+        let dial = TcpStream::connect((host, uri.port_u16().unwrap_or(HTTPS_PORT)));
+        let tcp = match timeout(self.dial_timeout, dial).await {
+            Ok(dialled) => dialled.map_err(|error| failed(ConnectFailure::Dial(error)))?,
+            Err(_) => {
+                return Err(failed(ConnectFailure::Timeout(
+                    Stage::Dial,
+                    self.dial_timeout,
+                )));
+            }
+        };
+        // Requests are small and complete: waiting to fill a segment only delays them.
+        let _ = tcp.set_nodelay(true);
+        // The name is a hint for routers on the way. Who the server is, its SVID says.
+        let name = match ServerName::try_from(host.to_owned()) {
+            Ok(name) => name,
+            Err(_) => tcp
+                .peer_addr()
+                .map_err(|error| failed(ConnectFailure::Dial(error)))?
+                .ip()
+                .into(),
+        };
+        let handshake = TlsConnector::from(revision.config().clone()).connect(name, tcp);
+        let tls = match timeout(self.handshake_timeout, handshake).await {
+            Ok(finished) => finished.map_err(|error| failed(ConnectFailure::Handshake(error)))?,
+            Err(_) => {
+                return Err(failed(ConnectFailure::Timeout(
+                    Stage::Handshake,
+                    self.handshake_timeout,
+                )));
+            }
+        };
+        let verified = revision.identify(tls.get_ref().1.peer_certificates(), SystemTime::now());
+        let verified = verified.map_err(|error| failed(ConnectFailure::Peer(error)))?;
+        Ok(Stream::new(
+            tls,
+            PeerIdentity::assume_verified(verified, Connection::new()),
+        ))
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = Stream;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, ConnectError>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connector = self.clone();
+        Box::pin(async move { connector.connect(&uri).await })
+    }
+}

@@ -1,0 +1,97 @@
+use std::error::Error;
+use std::fmt;
+
+use spiffe_tls::{UnexpectedServer, refused_with, rustls};
+use spiffe_verify::X509Error;
+
+use crate::error::ConnectError;
+
+/// What the error of a client means: who refused whom, and why.
+///
+/// In TLS 1.3 a server judges the client's certificate after the client has finished its handshake,
+/// so its refusal comes back as an error of the first request, wrapped by whatever made the request.
+///
+/// ```
+/// use spiffe_connector::Failure;
+///
+/// let error = std::io::Error::other("connection reset");
+/// assert_eq!(Failure::of(&error).to_string(), "connection reset");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure(Kind);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    RefusedByClient(String),
+    RefusedByServer(&'static str),
+    Other(String),
+}
+
+impl Failure {
+    /// Explains an error of `hyper`, `tonic` or this crate.
+    #[must_use]
+    pub fn of(error: &(dyn Error + 'static)) -> Self {
+        let connect = refused_with::<ConnectError>(error);
+        if refused_with::<UnexpectedServer>(error).is_some()
+            || refused_with::<X509Error>(error).is_some()
+        {
+            return Self(Kind::RefusedByClient(
+                connect.map_or_else(|| innermost(error), ToString::to_string),
+            ));
+        }
+        if let Some(rustls::Error::AlertReceived(alert)) = refused_with::<rustls::Error>(error) {
+            return Self(Kind::RefusedByServer(explain(*alert)));
+        }
+        Self(Kind::Other(
+            connect.map_or_else(|| innermost(error), ToString::to_string),
+        ))
+    }
+
+    /// Whether this client has refused the server: it is not the expected one, or has proved nothing.
+    #[must_use]
+    pub fn is_refused_by_client(&self) -> bool {
+        matches!(self.0, Kind::RefusedByClient(_))
+    }
+
+    /// Whether the server has refused this client in the handshake.
+    #[must_use]
+    pub fn is_refused_by_server(&self) -> bool {
+        matches!(self.0, Kind::RefusedByServer(_))
+    }
+}
+
+fn explain(alert: rustls::AlertDescription) -> &'static str {
+    use rustls::AlertDescription as Alert;
+    match alert {
+        Alert::CertificateRequired => "it demands a certificate",
+        Alert::CertificateExpired => "the certificate has expired",
+        Alert::UnknownCA => "it does not know the authority behind the certificate",
+        Alert::BadCertificate
+        | Alert::CertificateUnknown
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::AccessDenied => "it does not accept the certificate; its log says why",
+        Alert::NoApplicationProtocol => "it speaks neither HTTP/2 nor HTTP/1.1",
+        Alert::ProtocolVersion => "it does not speak TLS 1.3",
+        Alert::InternalError => "it has no identity at the moment, or another fault of its own",
+        _ => "it has ended the handshake; its log says why",
+    }
+}
+
+fn innermost(error: &dyn Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::RefusedByClient(why) => write!(f, "this client {why}"),
+            Kind::RefusedByServer(why) => write!(f, "the server refused this client: {why}"),
+            Kind::Other(why) => f.write_str(why),
+        }
+    }
+}
