@@ -27,12 +27,13 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 const DRAIN: Duration = Duration::from_secs(10);
+const LONGEST_LEAD: Duration = Duration::from_secs(30);
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
 /// Serves a Tower service on a listener: HTTP/1.1 and HTTP/2, as the handshake has settled.
 ///
-/// Every request carries the [`PeerIdentity`] of its connection. A connection closes when its
-/// peer's identity ends, or when somebody calls [`PeerIdentity::close`]. Awaiting the answer runs
+/// Every request carries the [`PeerIdentity`] of its connection. A connection closes shortly before
+/// its peer's identity ends, or when somebody calls [`PeerIdentity::close`]. Awaiting the answer runs
 /// the server.
 ///
 /// ```no_run
@@ -204,6 +205,12 @@ where
     }
 }
 
+/// When to ask a peer to come back on a new connection, so that none of its requests meets the end of
+/// its identity: after nine tenths of what is left of it, and at the latest half a minute before.
+fn retirement(expires_in: Duration) -> Duration {
+    expires_in.saturating_sub((expires_in / 10).min(LONGEST_LEAD))
+}
+
 /// What ends a connection before its peer closes it.
 struct Life {
     peer: PeerIdentity,
@@ -223,7 +230,7 @@ impl Life {
             finished = connection.as_mut() => return finished.map_err(Into::into),
             () = self.stop.cancelled() => {}
             () = self.connection.close_requested() => {}
-            () = tokio::time::sleep(self.peer.expires_in()) => {}
+            () = tokio::time::sleep(retirement(self.peer.expires_in())) => {}
         }
         connection.as_mut().graceful_shutdown();
         match tokio::time::timeout(self.drain, connection).await {

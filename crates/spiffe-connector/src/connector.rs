@@ -10,6 +10,7 @@ use spiffe_peer::{Connection, PeerIdentity};
 use spiffe_source::Source;
 use spiffe_tls::rustls::pki_types::ServerName;
 use spiffe_tls::{ClientTls, ExpectedServer, InvalidExpectation};
+use tokio::io::AsyncBufReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -20,6 +21,7 @@ use crate::stream::Stream;
 
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+const FIRST_WORD: Duration = Duration::from_secs(1);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 const HTTPS_PORT: u16 = 443;
 
@@ -102,8 +104,8 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// [`ConnectError`]. A server that refuses this client may say so only in its answer to the
-    /// first request (TLS 1.3): [`Failure`](crate::Failure) explains that one.
+    /// [`ConnectError`]. Over HTTP/2 it also tells that the server has refused this client; over
+    /// HTTP/1.1 that is an error of the first request. [`Failure`](crate::Failure) explains both.
     ///
     /// # Cancel safety
     ///
@@ -140,7 +142,7 @@ impl Connector {
                 .into(),
         };
         let handshake = TlsConnector::from(revision.config().clone()).connect(name, tcp);
-        let tls = match timeout(self.handshake_timeout, handshake).await {
+        let mut tls = match timeout(self.handshake_timeout, handshake).await {
             Ok(finished) => finished.map_err(|error| failed(ConnectFailure::Handshake(error)))?,
             Err(_) => {
                 return Err(failed(ConnectFailure::Timeout(
@@ -149,6 +151,14 @@ impl Connector {
                 )));
             }
         };
+        if tls.get_ref().1.alpn_protocol() == Some(b"h2") {
+            // In TLS 1.3 the server judges this client after the client's last message. Its first
+            // word over HTTP/2 is unasked, so waiting for it tells acceptance from refusal before
+            // a request is sent into the void. A server that waits for ours is not held up long.
+            if let Ok(Err(error)) = timeout(FIRST_WORD, tls.fill_buf()).await {
+                return Err(failed(ConnectFailure::Handshake(error)));
+            }
+        }
         let verified = revision.identify(tls.get_ref().1.peer_certificates(), SystemTime::now());
         let verified = verified.map_err(|error| failed(ConnectFailure::Peer(error)))?;
         Ok(Stream::new(

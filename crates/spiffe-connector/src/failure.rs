@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use spiffe_tls::{UnexpectedServer, refused_with, rustls};
 use spiffe_verify::X509Error;
@@ -23,7 +24,7 @@ pub struct Failure(Kind);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
     RefusedByClient(String),
-    RefusedByServer(&'static str),
+    RefusedByServer(String),
     Other(String),
 }
 
@@ -39,12 +40,18 @@ impl Failure {
                 connect.map_or_else(|| innermost(error), ToString::to_string),
             ));
         }
-        if let Some(rustls::Error::AlertReceived(alert)) = refused_with::<rustls::Error>(error) {
-            return Self(Kind::RefusedByServer(explain(*alert)));
+        if let Some(rustls::Error::AlertReceived(alert)) = refused_with(error) {
+            return Self(Kind::RefusedByServer(RefusedByServer(*alert).to_string()));
         }
-        Self(Kind::Other(
-            connect.map_or_else(|| innermost(error), ToString::to_string),
-        ))
+        if let Some(connect) = connect {
+            return Self(Kind::Other(connect.to_string()));
+        }
+        match refused_with::<io::Error>(error) {
+            Some(refused) if refused.kind() == io::ErrorKind::PermissionDenied => {
+                Self(Kind::RefusedByServer(refused.to_string()))
+            }
+            _ => Self(Kind::Other(innermost(error))),
+        }
     }
 
     /// Whether this client has refused the server: it is not the expected one, or has proved nothing.
@@ -60,23 +67,43 @@ impl Failure {
     }
 }
 
-fn explain(alert: rustls::AlertDescription) -> &'static str {
-    use rustls::AlertDescription as Alert;
-    match alert {
-        Alert::CertificateRequired => "it demands a certificate",
-        Alert::CertificateExpired => "the certificate has expired",
-        Alert::UnknownCA => "it does not know the authority behind the certificate",
-        Alert::BadCertificate
-        | Alert::CertificateUnknown
-        | Alert::UnsupportedCertificate
-        | Alert::CertificateRevoked
-        | Alert::AccessDenied => "it does not accept the certificate; its log says why",
-        Alert::NoApplicationProtocol => "it speaks neither HTTP/2 nor HTTP/1.1",
-        Alert::ProtocolVersion => "it does not speak TLS 1.3",
-        Alert::InternalError => "it has no identity at the moment, or another fault of its own",
-        _ => "it has ended the handshake; its log says why",
+/// Makes the server's refusal of this client an error that keeps its meaning on the way up: HTTP/2
+/// hands on the kind and the text of an I/O error, and drops what is inside.
+pub(crate) fn keep_refusal(error: io::Error) -> io::Error {
+    match refused_with(&error) {
+        Some(rustls::Error::AlertReceived(alert)) => {
+            io::Error::new(io::ErrorKind::PermissionDenied, RefusedByServer(*alert))
+        }
+        _ => error,
     }
 }
+
+/// A fatal alert from the server.
+#[derive(Debug)]
+struct RefusedByServer(rustls::AlertDescription);
+
+impl fmt::Display for RefusedByServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use rustls::AlertDescription as Alert;
+        let why = match self.0 {
+            Alert::CertificateRequired => "it demands a certificate",
+            Alert::CertificateExpired => "the certificate has expired",
+            Alert::UnknownCA => "it does not know the authority behind the certificate",
+            Alert::BadCertificate
+            | Alert::CertificateUnknown
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::AccessDenied => "it does not accept the certificate; its log says why",
+            Alert::NoApplicationProtocol => "it speaks neither HTTP/2 nor HTTP/1.1",
+            Alert::ProtocolVersion => "it does not speak TLS 1.3",
+            Alert::InternalError => "it has no identity at the moment, or another fault of its own",
+            _ => "it has ended the connection; its log says why",
+        };
+        write!(f, "the server refused this client: {why}")
+    }
+}
+
+impl Error for RefusedByServer {}
 
 fn innermost(error: &dyn Error) -> String {
     let mut innermost = error;
@@ -90,8 +117,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::RefusedByClient(why) => write!(f, "this client {why}"),
-            Kind::RefusedByServer(why) => write!(f, "the server refused this client: {why}"),
-            Kind::Other(why) => f.write_str(why),
+            Kind::RefusedByServer(why) | Kind::Other(why) => f.write_str(why),
         }
     }
 }

@@ -10,6 +10,8 @@ use spiffe_peer::PeerIdentity;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use crate::failure::keep_refusal;
+
 /// A connection to the expected server.
 ///
 /// ```
@@ -58,7 +60,9 @@ impl Read for Stream {
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_read(cx, buf)
+        Pin::new(&mut self.get_mut().io)
+            .poll_read(cx, buf)
+            .map_err(keep_refusal)
     }
 }
 
@@ -68,7 +72,9 @@ impl Write for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write(cx, buf)
+        Pin::new(&mut self.get_mut().io)
+            .poll_write(cx, buf)
+            .map_err(keep_refusal)
     }
 
     fn poll_write_vectored(
@@ -76,7 +82,9 @@ impl Write for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, bufs)
+        Pin::new(&mut self.get_mut().io)
+            .poll_write_vectored(cx, bufs)
+            .map_err(keep_refusal)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -84,11 +92,15 @@ impl Write for Stream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+        Pin::new(&mut self.get_mut().io)
+            .poll_flush(cx)
+            .map_err(keep_refusal)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+        Pin::new(&mut self.get_mut().io)
+            .poll_shutdown(cx)
+            .map_err(keep_refusal)
     }
 }
 

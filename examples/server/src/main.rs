@@ -1,0 +1,102 @@
+//! Greets every workload of its own trust domain, over HTTP/1.1 and HTTP/2.
+//!
+//! Run with `SPIFFE_ENDPOINT_SOCKET=unix:///path/of/agent.sock cargo run -p example-server`.
+//! `HTTP_ADDRESS` says where to listen (default `127.0.0.1:8443`; port 0 takes a free one).
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program speaks to its user"
+)]
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use axum::Json;
+use serde_json::{Value, json};
+use spiffe_acceptor::{Acceptor, PeerIdentity, serve};
+use spiffe_authz::axum::{Router, get, post};
+use spiffe_source::Source;
+use tokio::signal::unix::{SignalKind, signal};
+
+const DEFAULT_ADDRESS: &str = "127.0.0.1:8443";
+const DRAIN: Duration = Duration::from_secs(10);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let app = Router::new()
+        .route(
+            "/api/hello",
+            get(hello).authenticated("a greeting is for everybody here"),
+        )
+        .route(
+            "/api/echo",
+            post(echo).authenticated("it tells callers what they said"),
+        )
+        .route(
+            "/api/identity",
+            get(identity).authenticated("it tells callers who they are"),
+        )
+        .route(
+            "/health",
+            get(async || "ok\n").authenticated("it says nothing but that the server runs"),
+        )
+        .build()?;
+
+    let source = Source::workload_api().connect().await?;
+    let address = std::env::var("HTTP_ADDRESS").unwrap_or_else(|_| DEFAULT_ADDRESS.to_owned());
+    let listener = Acceptor::builder(source.clone()).bind(address).await?;
+    println!("{}", source.status());
+    println!("listening on {}", listener.local_addr()?);
+    serve(listener, app)
+        .with_graceful_shutdown(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            println!("draining");
+        })
+        .drain_within(DRAIN)
+        .await?;
+    Ok(())
+}
+
+async fn hello(peer: PeerIdentity) -> String {
+    format!("hello, {peer}\n")
+}
+
+async fn echo(body: String) -> String {
+    body
+}
+
+async fn identity(peer: PeerIdentity) -> Json<Value> {
+    let not_after = peer
+        .not_after()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Json(json!({
+        "spiffe_id": peer.as_str(),
+        "trust_domain": peer.trust_domain().as_str(),
+        "path": peer.path(),
+        "segments": peer.segments().collect::<Vec<_>>(),
+        "not_after": not_after.as_secs(),
+        "method": peer.method().to_string(),
+    }))
+}
