@@ -1,0 +1,171 @@
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use ::axum::extract::Request;
+use ::axum::response::{IntoResponse, Response};
+use http::Method;
+use tower_service::Service;
+
+use super::draft::Draft;
+use super::guarded::ServiceFuture;
+use crate::decision::{Place, decide, refuse_without_rule};
+use crate::patterns::IdPatterns;
+use crate::refusal::Refusal;
+use crate::require_id::future::Answer;
+use crate::rule::Rule;
+
+/// Rules for the RPCs of one tonic service: what [`Router::grpc`](super::Router::grpc) takes.
+///
+/// An RPC is named exactly as in the `.proto` file. One that is not named here is denied.
+///
+/// ```
+/// use spiffe_authz::axum::Rpcs;
+///
+/// let rpcs = Rpcs::new()
+///     .allow("Create", "spiffe://example.org/service/payment-processor")
+///     .allow("Create", "spiffe://example.org/ns/batch/**")
+///     .authenticated("List", "any workload may list orders");
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "rules for RPCs hold once they are given to `Router::grpc`"]
+pub struct Rpcs {
+    drafts: Vec<(String, Draft)>,
+}
+
+impl Rpcs {
+    /// No rules: every RPC is denied.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets the peers that one of these ID patterns describes call an RPC. May be said again to add IDs.
+    pub fn allow(self, rpc: &str, ids: impl Into<IdPatterns>) -> Self {
+        self.with(rpc, Draft::Ids(ids.into()))
+    }
+
+    /// Lets every peer with a verified identity call an RPC, for a reason that is not blank.
+    pub fn authenticated(self, rpc: &str, because: impl Into<String>) -> Self {
+        self.with(rpc, Draft::Authenticated(because.into()))
+    }
+
+    /// Lets everybody call an RPC, with an identity or without, for a reason that is not blank. An
+    /// identity that has ended is still refused.
+    pub fn anyone(self, rpc: &str, because: impl Into<String>) -> Self {
+        self.with(rpc, Draft::Anyone(because.into()))
+    }
+
+    fn with(mut self, rpc: &str, draft: Draft) -> Self {
+        let draft = match self.drafts.iter().position(|(known, _)| known == rpc) {
+            Some(at) => self.drafts.swap_remove(at).1.and(draft),
+            None => draft,
+        };
+        self.drafts.push((rpc.to_owned(), draft));
+        self
+    }
+
+    pub(super) fn into_rules(self, service: &str, problems: &mut Vec<String>) -> Arc<RpcRules> {
+        let mut by_path = Vec::new();
+        for (rpc, draft) in self.drafts {
+            let path = format!("{service}/{rpc}");
+            if !is_identifier(&rpc) {
+                problems.push(format!(
+                    "{path:?} names no RPC: write the name alone, as in the `.proto` file"
+                ));
+            }
+            match draft.into_rule() {
+                Ok(rule) => by_path.push((path.into_boxed_str(), rule)),
+                Err(error) => problems.push(format!("RPC {path}: {error}")),
+            }
+        }
+        by_path.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        Arc::new(RpcRules { by_path })
+    }
+}
+
+fn is_identifier(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text
+            .bytes()
+            .all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
+}
+
+/// The rules of one service, sorted by the whole path of the RPC: `/package.Service/Method`.
+#[derive(Debug)]
+pub(super) struct RpcRules {
+    by_path: Vec<(Box<str>, Rule)>,
+}
+
+impl RpcRules {
+    fn decide<B>(&self, request: &http::Request<B>) -> Result<(), Refusal> {
+        // The generated service compares the raw path too, so both read the same RPC.
+        let path = request.uri().path();
+        let found = self
+            .by_path
+            .binary_search_by(|(known, _)| (**known).cmp(path))
+            .ok()
+            .and_then(|at| self.by_path.get(at));
+        match found {
+            Some((known, rule)) if request.method() == Method::POST => decide(
+                request,
+                rule,
+                Place {
+                    route: None,
+                    rpc: known.strip_prefix('/'),
+                },
+            ),
+            _ => Err(refuse_without_rule(request, Place::default())),
+        }
+    }
+}
+
+/// Adds a service to axum's router, once its rules are known.
+pub(super) type MountRpcs =
+    Box<dyn FnOnce(::axum::Router, &str, Arc<RpcRules>) -> ::axum::Router + Send + Sync>;
+
+pub(super) fn mount_rpcs<T>(service: T) -> MountRpcs
+where
+    T: Service<
+            http::Request<tonic::body::Body>,
+            Response: IntoResponse,
+            Error = Infallible,
+            Future: Send + 'static,
+        >,
+    T: Clone + Send + Sync + 'static,
+{
+    Box::new(move |router, path, rules| {
+        router.route_service(
+            path,
+            GuardedRpcs {
+                rules,
+                inner: service,
+            },
+        )
+    })
+}
+
+#[derive(Debug, Clone)]
+struct GuardedRpcs<T> {
+    rules: Arc<RpcRules>,
+    inner: T,
+}
+
+impl<T> Service<Request> for GuardedRpcs<T>
+where
+    T: Service<http::Request<tonic::body::Body>, Response: IntoResponse, Error = Infallible>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = ServiceFuture<T::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let decision = self.rules.decide(&request);
+        ServiceFuture::new(Answer::new(decision, || {
+            self.inner.call(request.map(tonic::body::Body::new))
+        }))
+    }
+}

@@ -1,0 +1,211 @@
+//! Whether a request can be read in one way only.
+//!
+//! A rule that speaks of paths holds only where the rule, the router, a proxy in front and the
+//! handler read the same path. So a request that any of them could read in a second way is refused
+//! before a rule is looked at:
+//!
+//! 1. The path begins with `/` (so `*` and the target of `CONNECT` are refused), and no segment is
+//!    empty, so it has no trailing `/` either; `/` itself is fine.
+//! 2. No segment is `.` or `..`, raw or encoded.
+//! 3. No `\`, `;`, `#`, space or control character is in it as it stands; no `/`, `\`, `;` or NUL is
+//!    in it encoded.
+//! 4. Every `%` begins an escape, and the decoded path is UTF-8.
+//! 5. Decoding once more (and again, up to four times in all) uncovers nothing of the above. A path
+//!    that is still encoded after that is refused.
+//! 6. There is one authority: one `host` value at most, free of `,` and `@`, and equal to the
+//!    authority of the request target if that has one. Case plays no part.
+//!
+//! The method is a token by its type. The query is not looked at.
+//!
+//! The guarded router of [`spiffe_authz::axum`](crate::axum) does this by itself.
+//!
+//! ```
+//! use http::Request;
+//! use spiffe_authz::canonical;
+//!
+//! let fine = Request::get("/orders/42?full=yes").body(()).unwrap();
+//! assert!(canonical::check(&fine).is_ok());
+//!
+//! let trick = Request::get("/public/%2e%2e/admin").body(()).unwrap();
+//! assert_eq!(canonical::check(&trick).unwrap_err().to_string(), "the path has a dot segment");
+//! ```
+
+use std::borrow::Cow;
+use std::fmt;
+
+use http::header::HOST;
+use http::{HeaderMap, Request, Uri};
+use percent_encoding::percent_decode_str;
+
+#[cfg(test)]
+mod tests;
+
+/// How often a path may be decoded until nothing is left to decode.
+const MAX_DECODINGS: usize = 4;
+
+/// Checks that the request can be read in one way only.
+///
+/// # Errors
+///
+/// [`NotCanonical`] where it cannot; the request is to be answered 400.
+pub fn check<B>(request: &Request<B>) -> Result<(), NotCanonical> {
+    check_path(request.uri().path())?;
+    check_authority(request.uri(), request.headers())
+}
+
+/// Checks a path alone, without its query.
+///
+/// # Errors
+///
+/// [`NotCanonical`] where the path can be read in more than one way.
+pub fn check_path(path: &str) -> Result<(), NotCanonical> {
+    let segments = path
+        .strip_prefix('/')
+        .ok_or(NotCanonical(Kind::NotOriginForm))?;
+    if segments.is_empty() {
+        return Ok(());
+    }
+    segments.split('/').try_for_each(check_segment)
+}
+
+fn check_segment(segment: &str) -> Result<(), NotCanonical> {
+    if segment.is_empty() {
+        return Err(NotCanonical(Kind::EmptySegment));
+    }
+    refuse_dots(segment)?;
+    let mut escaped = false;
+    for byte in segment.bytes() {
+        match byte {
+            b'\\' | b';' | b'#' | b'?' | b' ' => return Err(NotCanonical(Kind::Character)),
+            b'%' => escaped = true,
+            _ if byte.is_ascii_control() => return Err(NotCanonical(Kind::Character)),
+            _ => {}
+        }
+    }
+    if !segment.is_ascii() && segment.contains(char::is_control) {
+        return Err(NotCanonical(Kind::Character));
+    }
+    if escaped {
+        check_escaped(segment)
+    } else {
+        Ok(())
+    }
+}
+
+fn check_escaped(segment: &str) -> Result<(), NotCanonical> {
+    let mut pieces = segment.split('%').skip(1);
+    if !pieces.all(begins_with_two_digits) {
+        return Err(NotCanonical(Kind::MalformedEscape));
+    }
+    let mut text = segment.to_owned();
+    for _ in 0..MAX_DECODINGS {
+        let decoded = match Cow::from(percent_decode_str(&text)) {
+            Cow::Borrowed(_) => return Ok(()),
+            Cow::Owned(bytes) => {
+                String::from_utf8(bytes).map_err(|_| NotCanonical(Kind::NotUtf8))?
+            }
+        };
+        refuse_dots(&decoded)?;
+        if decoded.contains(['/', '\\', ';', '\0']) {
+            return Err(NotCanonical(Kind::EncodedCharacter));
+        }
+        text = decoded;
+    }
+    let settled = !text.split('%').skip(1).any(begins_with_two_digits);
+    if settled {
+        Ok(())
+    } else {
+        Err(NotCanonical(Kind::EncodedTooOften))
+    }
+}
+
+fn begins_with_two_digits(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    let mut digit = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
+    digit() && digit()
+}
+
+fn refuse_dots(segment: &str) -> Result<(), NotCanonical> {
+    if matches!(segment, "." | "..") {
+        Err(NotCanonical(Kind::DotSegment))
+    } else {
+        Ok(())
+    }
+}
+
+fn check_authority(uri: &Uri, headers: &HeaderMap) -> Result<(), NotCanonical> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = hosts.next().map(|value| value.as_bytes());
+    if hosts.next().is_some() {
+        return Err(NotCanonical(Kind::TwoAuthorities));
+    }
+    let target = uri
+        .authority()
+        .map(|authority| authority.as_str().as_bytes());
+    if let (Some(target), Some(host)) = (target, host)
+        && !target.eq_ignore_ascii_case(host)
+    {
+        return Err(NotCanonical(Kind::TwoAuthorities));
+    }
+    let names_one = |byte: &u8| {
+        byte.is_ascii_graphic() && !matches!(byte, b',' | b'@' | b'/' | b'\\' | b'?' | b'#')
+    };
+    let authority = target.or(host).unwrap_or_default();
+    if authority.iter().all(names_one) {
+        Ok(())
+    } else {
+        Err(NotCanonical(Kind::Authority))
+    }
+}
+
+/// Why a request is not canonical.
+///
+/// It carries nothing of the request, so that it can be logged as it is.
+///
+/// ```
+/// let error = spiffe_authz::canonical::check_path("//admin").unwrap_err();
+/// assert_eq!(error.reason(), "the path has an empty segment");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NotCanonical(Kind);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    NotOriginForm,
+    EmptySegment,
+    DotSegment,
+    Character,
+    EncodedCharacter,
+    MalformedEscape,
+    NotUtf8,
+    EncodedTooOften,
+    TwoAuthorities,
+    Authority,
+}
+
+impl NotCanonical {
+    /// The reason in words.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self.0 {
+            Kind::NotOriginForm => "the path does not begin with a slash",
+            Kind::EmptySegment => "the path has an empty segment",
+            Kind::DotSegment => "the path has a dot segment",
+            Kind::Character => "the path has a character that must not stand in it",
+            Kind::EncodedCharacter => "the path has a character that must not be encoded in it",
+            Kind::MalformedEscape => "the path has a malformed escape",
+            Kind::NotUtf8 => "the decoded path is not UTF-8",
+            Kind::EncodedTooOften => "the path is encoded several times",
+            Kind::TwoAuthorities => "the request names two authorities",
+            Kind::Authority => "the authority is not one host and port",
+        }
+    }
+}
+
+impl fmt::Display for NotCanonical {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
+impl std::error::Error for NotCanonical {}

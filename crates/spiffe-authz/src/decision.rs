@@ -1,0 +1,103 @@
+#![cfg_attr(
+    not(feature = "axum"),
+    allow(
+        dead_code,
+        reason = "only the guarded router decides where there is no rule"
+    )
+)]
+
+use http::{Extensions, Request};
+use spiffe_peer::PeerIdentity;
+
+use crate::canonical::NotCanonical;
+use crate::refusal::Refusal;
+use crate::rule::Rule;
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Reason {
+    NoIdentity,
+    EndedIdentity,
+    NotAllowed,
+    NoRule,
+    NotCanonical(NotCanonical),
+}
+
+/// Where in a service a request is decided, for the event alone.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Place<'a> {
+    pub(crate) route: Option<&'a str>,
+    pub(crate) rpc: Option<&'a str>,
+}
+
+/// Decides on a request: the identity that the acceptor vouches for, and nothing that a client can set.
+pub(crate) fn decide<B>(
+    request: &Request<B>,
+    rule: &Rule,
+    place: Place<'_>,
+) -> Result<(), Refusal> {
+    let judged = match peer(request) {
+        Some(peer) if !peer.is_current() => Err(Reason::EndedIdentity),
+        peer => rule.judge(peer),
+    };
+    judged.map_err(|reason| refuse(request, Some(rule), place, reason))
+}
+
+/// Refuses a request for which there is no rule.
+pub(crate) fn refuse_without_rule<B>(request: &Request<B>, place: Place<'_>) -> Refusal {
+    let reason = match peer(request) {
+        Some(peer) if !peer.is_current() => Reason::EndedIdentity,
+        Some(_) => Reason::NoRule,
+        None => Reason::NoIdentity,
+    };
+    refuse(request, None, place, reason)
+}
+
+/// Refuses a request that can be read in more than one way.
+pub(crate) fn refuse_not_canonical<B>(request: &Request<B>, why: NotCanonical) -> Refusal {
+    refuse(request, None, Place::default(), Reason::NotCanonical(why))
+}
+
+fn peer<B>(request: &Request<B>) -> Option<&PeerIdentity> {
+    request.extensions().get::<PeerIdentity>()
+}
+
+/// Makes the refusal and tells of it. A connection whose peer has no identity any more is asked to end.
+#[cold]
+fn refuse<B>(
+    request: &Request<B>,
+    rule: Option<&Rule>,
+    place: Place<'_>,
+    reason: Reason,
+) -> Refusal {
+    let peer = peer(request);
+    if let (Reason::EndedIdentity, Some(peer)) = (reason, peer) {
+        peer.close();
+    }
+    let refusal = Refusal::new(reason, request.headers());
+    tracing::info!(
+        target: "spiffe_authz",
+        {
+            peer.spiffe_id = peer.map(PeerIdentity::as_str),
+            http.method = request.method().as_str(),
+            http.route = place.route.or_else(|| matched_path(request.extensions())),
+            rpc.method = place.rpc,
+            rule = rule.map(tracing::field::display),
+            reason = refusal.reason(),
+        },
+        "request denied"
+    );
+    refusal
+}
+
+#[cfg(feature = "axum")]
+fn matched_path(extensions: &Extensions) -> Option<&str> {
+    extensions
+        .get::<::axum::extract::MatchedPath>()
+        .map(::axum::extract::MatchedPath::as_str)
+}
+
+#[cfg(not(feature = "axum"))]
+fn matched_path(_: &Extensions) -> Option<&str> {
+    None
+}

@@ -1,0 +1,171 @@
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+
+use crate::decision::Reason;
+
+/// Why a request was refused, in the extensions of the answer.
+///
+/// It never goes over the wire: the peer sees a status and an empty body, the same for every reason
+/// behind that status. A layer outside may read it, to count refusals or to answer in another form.
+///
+/// | | HTTP | gRPC |
+/// |---|---|---|
+/// | no identity, or one that has ended | 401 | 16, `UNAUTHENTICATED` |
+/// | an identity that no rule lets in | 403 | 7, `PERMISSION_DENIED` |
+/// | a request that can be read in two ways | 400 | 3, `INVALID_ARGUMENT` |
+///
+/// ```
+/// use http::{Request, Response};
+/// use spiffe_authz::{Refusal, RequireIdLayer};
+/// use tower::{ServiceExt, service_fn};
+/// use tower_layer::Layer;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let hello = service_fn(async |_: Request<()>| Ok::<_, std::convert::Infallible>(Response::new(String::from("hello"))));
+/// let guarded = RequireIdLayer::exact("spiffe://example.org/service/orders")?.layer(hello);
+///
+/// let response = guarded.oneshot(Request::new(())).await?;
+/// assert_eq!(response.status(), 401);
+/// let refusal = response.extensions().get::<Refusal>().ok_or("no refusal")?;
+/// assert!(refusal.is_unauthenticated());
+/// assert_eq!(refusal.reason(), "no_identity");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    reason: Reason,
+    grpc: bool,
+}
+
+impl Refusal {
+    pub(crate) fn new(reason: Reason, request: &HeaderMap) -> Self {
+        Self {
+            reason,
+            grpc: is_grpc(request),
+        }
+    }
+
+    /// The reason in one word, or for a request that is not canonical in a few.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self.reason {
+            Reason::NoIdentity => "no_identity",
+            Reason::EndedIdentity => "ended_identity",
+            Reason::NotAllowed => "not_allowed",
+            Reason::NoRule => "no_rule",
+            Reason::NotCanonical(why) => why.reason(),
+        }
+    }
+
+    /// Whether the peer has no identity, or one that has ended.
+    #[must_use]
+    pub fn is_unauthenticated(&self) -> bool {
+        matches!(self.reason, Reason::NoIdentity | Reason::EndedIdentity)
+    }
+
+    /// Whether the peer has an identity that no rule lets in.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self.reason, Reason::NotAllowed | Reason::NoRule)
+    }
+
+    /// Whether the request can be read in more than one way.
+    #[must_use]
+    pub fn is_malformed(&self) -> bool {
+        matches!(self.reason, Reason::NotCanonical(_))
+    }
+
+    /// The answer to the peer: nothing in it depends on more than the status.
+    pub(crate) fn response<B: Default>(self) -> Response<B> {
+        const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+        let (status, code, message) = match self.reason {
+            Reason::NoIdentity | Reason::EndedIdentity => {
+                (StatusCode::UNAUTHORIZED, "16", "unauthenticated")
+            }
+            Reason::NotAllowed | Reason::NoRule => {
+                (StatusCode::FORBIDDEN, "7", "permission denied")
+            }
+            Reason::NotCanonical(_) => (StatusCode::BAD_REQUEST, "3", "invalid argument"),
+        };
+        let mut response = Response::new(B::default());
+        if self.grpc {
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, GRPC);
+            headers.insert(
+                HeaderName::from_static("grpc-status"),
+                HeaderValue::from_static(code),
+            );
+            headers.insert(
+                HeaderName::from_static("grpc-message"),
+                HeaderValue::from_static(message),
+            );
+        } else {
+            *response.status_mut() = status;
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+fn is_grpc(request: &HeaderMap) -> bool {
+    const GRPC: &[u8] = b"application/grpc";
+    request
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.as_bytes().get(..GRPC.len()))
+        .is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(reason: Reason, content_type: Option<&'static str>) -> Response<String> {
+        let mut headers = HeaderMap::new();
+        if let Some(content_type) = content_type {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        Refusal::new(reason, &headers).response()
+    }
+
+    #[test]
+    fn the_content_type_of_the_request_chooses_the_form() {
+        for grpc in [
+            "application/grpc",
+            "application/grpc+proto",
+            "application/grpc-web",
+            "Application/gRPC",
+        ] {
+            let response = response(Reason::NoRule, Some(grpc));
+            assert_eq!(response.status(), 200, "{grpc}");
+            assert_eq!(response.headers()["grpc-status"], "7", "{grpc}");
+        }
+        for other in [
+            None,
+            Some("application/json"),
+            Some("application/grp"),
+            Some(""),
+        ] {
+            let response = response(Reason::NoRule, other);
+            assert_eq!(response.status(), 403, "{other:?}");
+            assert!(response.headers().is_empty(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn invariant_12_two_reasons_behind_one_status_look_the_same() {
+        for content_type in [None, Some("application/grpc")] {
+            for (one, other) in [
+                (Reason::NoIdentity, Reason::EndedIdentity),
+                (Reason::NotAllowed, Reason::NoRule),
+            ] {
+                let [one, other] = [one, other].map(|reason| response(reason, content_type));
+                assert_eq!(
+                    (one.status(), one.headers(), one.body()),
+                    (other.status(), other.headers(), other.body())
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+use std::fmt;
+use std::sync::Arc;
+
+use spiffe_peer::parse::InvalidId;
+use spiffe_peer::{IdPattern, InvalidPattern, PeerIdentity, parse};
+
+use crate::decision::Reason;
+use crate::patterns::IdPatterns;
+
+/// Who may call.
+///
+/// There is no rule that says nothing: a list of IDs has at least one, and a rule that asks for no
+/// particular ID gives its reason in words. Cloning copies one pointer.
+///
+/// ```
+/// use spiffe_authz::Rule;
+///
+/// let rule = Rule::allow(["spiffe://example.org/service/orders", "spiffe://example.org/ns/batch/**"])?;
+/// assert_eq!(rule.to_string(), "spiffe://example.org/service/orders, spiffe://example.org/ns/batch/**");
+///
+/// assert!(Rule::allow("spiffe://example.org/service/pay*").is_err());
+/// assert!(Rule::authenticated(" ").unwrap_err().is_without_reason());
+/// # Ok::<(), spiffe_authz::InvalidRule>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Rule(Arc<Callers>);
+
+#[derive(Debug)]
+enum Callers {
+    Ids(Vec<IdPattern>),
+    Authenticated { because: String },
+    Anyone { because: String },
+}
+
+impl Rule {
+    /// Lets in every peer that one of the ID patterns describes.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRule`] where a text is no ID pattern, or there is none at all.
+    pub fn allow(ids: impl Into<IdPatterns>) -> Result<Self, InvalidRule> {
+        let mut patterns = Vec::new();
+        let mut problems = Vec::new();
+        for pattern in ids.into().into_vec() {
+            match pattern {
+                Ok(pattern) => patterns.push(pattern),
+                Err(error) => problems.push(Problem::Pattern(error)),
+            }
+        }
+        if patterns.is_empty() && problems.is_empty() {
+            problems.push(Problem::NoIds);
+        }
+        if problems.is_empty() {
+            Ok(Self(Arc::new(Callers::Ids(patterns))))
+        } else {
+            Err(InvalidRule { problems })
+        }
+    }
+
+    /// Lets in exactly these IDs; a text with a wildcard is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRule`] where a text is no ID of a workload, or there is none at all.
+    pub fn allow_exactly<I>(ids: I) -> Result<Self, InvalidRule>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let mut patterns = Vec::new();
+        let mut problems = Vec::new();
+        for id in ids {
+            match parse::workload_id(id.as_ref()) {
+                Ok(id) => patterns.push(IdPattern::from(&id)),
+                Err(error) => problems.push(Problem::Id(error)),
+            }
+        }
+        if problems.is_empty() {
+            Self::allow(patterns)
+        } else {
+            Err(InvalidRule { problems })
+        }
+    }
+
+    /// Lets in every peer with a verified identity, of any trust domain that the listener admits.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRule`] where the reason is blank.
+    pub fn authenticated(because: impl Into<String>) -> Result<Self, InvalidRule> {
+        let because = reason(because.into())?;
+        Ok(Self(Arc::new(Callers::Authenticated { because })))
+    }
+
+    /// Lets in everybody, with an identity or without; an identity that has ended is still refused.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRule`] where the reason is blank.
+    pub fn anyone(because: impl Into<String>) -> Result<Self, InvalidRule> {
+        let because = reason(because.into())?;
+        Ok(Self(Arc::new(Callers::Anyone { because })))
+    }
+
+    /// Why the rule asks for no particular ID, in the words of its author.
+    #[must_use]
+    pub fn because(&self) -> Option<&str> {
+        match &*self.0 {
+            Callers::Ids(_) => None,
+            Callers::Authenticated { because } | Callers::Anyone { because } => Some(because),
+        }
+    }
+
+    /// Judges a peer whose identity is known to be current.
+    pub(crate) fn judge(&self, peer: Option<&PeerIdentity>) -> Result<(), Reason> {
+        match (&*self.0, peer) {
+            (Callers::Anyone { .. }, _) | (Callers::Authenticated { .. }, Some(_)) => Ok(()),
+            (Callers::Ids(patterns), Some(peer))
+                if patterns.iter().any(|pattern| peer.matches(pattern)) =>
+            {
+                Ok(())
+            }
+            (Callers::Ids(_), Some(_)) => Err(Reason::NotAllowed),
+            (Callers::Ids(_) | Callers::Authenticated { .. }, None) => Err(Reason::NoIdentity),
+        }
+    }
+}
+
+fn reason(because: String) -> Result<String, InvalidRule> {
+    if because.trim().is_empty() {
+        Err(InvalidRule {
+            problems: vec![Problem::NoReason],
+        })
+    } else {
+        Ok(because)
+    }
+}
+
+/// The callers, never the reason: bounded, for events.
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 4;
+        match &*self.0 {
+            Callers::Authenticated { .. } => f.write_str("authenticated"),
+            Callers::Anyone { .. } => f.write_str("anyone"),
+            Callers::Ids(patterns) => {
+                for (index, pattern) in patterns.iter().take(SHOWN).enumerate() {
+                    write!(f, "{}{pattern}", if index == 0 { "" } else { ", " })?;
+                }
+                match patterns.len().saturating_sub(SHOWN) {
+                    0 => Ok(()),
+                    more => write!(f, " and {more} more"),
+                }
+            }
+        }
+    }
+}
+
+/// Something that is no [`Rule`]. It tells everything that is wrong with it.
+///
+/// ```
+/// use spiffe_authz::Rule;
+///
+/// let error = Rule::allow(["example.org/a", "spiffe://*/b"]).unwrap_err().to_string();
+/// assert!(error.contains("example.org/a") && error.contains("spiffe://*/b"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidRule {
+    problems: Vec<Problem>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Problem {
+    Pattern(InvalidPattern),
+    Id(InvalidId),
+    NoIds,
+    NoReason,
+    #[cfg(feature = "axum")]
+    Mixed,
+}
+
+impl InvalidRule {
+    /// Whether the rule names nobody.
+    #[must_use]
+    pub fn is_without_ids(&self) -> bool {
+        self.problems.contains(&Problem::NoIds)
+    }
+
+    /// Whether the rule asks for no particular ID and does not say why.
+    #[must_use]
+    pub fn is_without_reason(&self) -> bool {
+        self.problems.contains(&Problem::NoReason)
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn mixed() -> Self {
+        Self {
+            problems: vec![Problem::Mixed],
+        }
+    }
+}
+
+impl fmt::Display for InvalidRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            f.write_str(if index == 0 { "" } else { "; " })?;
+            match problem {
+                Problem::Pattern(error) => error.fmt(f)?,
+                Problem::Id(error) => error.fmt(f)?,
+                Problem::NoIds => f.write_str("the rule names nobody: give at least one ID")?,
+                Problem::NoReason => f.write_str(
+                    "a rule that asks for no particular ID says why: the reason is blank",
+                )?,
+                #[cfg(feature = "axum")]
+                Problem::Mixed => f.write_str(
+                    "a rule either names IDs or is `authenticated` or is `anyone`, and that once",
+                )?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for InvalidRule {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.problems
+            .iter()
+            .find_map(|problem| -> Option<&(dyn std::error::Error + 'static)> {
+                match problem {
+                    Problem::Pattern(error) => Some(error),
+                    Problem::Id(error) => Some(error),
+                    _ => None,
+                }
+            })
+    }
+}
