@@ -1,0 +1,15 @@
+mod algorithm;
+mod bundle;
+mod claims;
+mod error;
+mod json;
+mod key;
+mod token;
+mod verify;
+
+#[cfg(all(test, any(feature = "aws-lc-rs", feature = "ring")))]
+mod tests;
+
+pub use bundle::{InvalidBundle, JwtBundle};
+pub use error::{JwtError, JwtFault};
+pub use verify::{JwtSvid, JwtVerifier, NoAudience};
