@@ -1,1 +1,58 @@
-fn main() {}
+//! `spiffectl`: what a person does with SPIFFE services on a command line.
+//!
+//! It ends with the status 0 where it did what it was told, 1 where that failed, and 2 where what it
+//! was given cannot be used.
+
+mod dev;
+mod failure;
+mod svid;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "spiffectl",
+    version,
+    about = "SPIFFE services on the command line"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// An agent for development, in place of SPIRE
+    #[command(subcommand)]
+    Dev(dev::Command),
+    /// The identity of this process, as the Workload API gives it
+    #[command(subcommand)]
+    Svid(svid::Command),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Dev(command) => dev::run(command),
+        Command::Svid(command) => svid::run(command),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody reads it: there is nobody left to tell.
+            let _ = writeln!(std::io::stderr(), "spiffectl: {failure}");
+            failure.status()
+        }
+    }
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    io::stdout()
+        .write_all(text.as_bytes())
+        .and_then(|()| io::stdout().flush())
+        .map_err(Failure::failed)
+}

@@ -1,0 +1,96 @@
+//! `spiffectl svid`: the identity of the one who asks, as the Workload API gives it.
+
+mod files;
+mod show;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Subcommand;
+use spiffe_source::Source;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::failure::Failure;
+use crate::print;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print what the Workload API gives
+    Show {
+        #[command(flatten)]
+        agent: Agent,
+    },
+    /// Write svid.pem, svid_key.pem and bundle.pem, all three changed at once
+    Write {
+        #[command(flatten)]
+        agent: Agent,
+        /// The directory; made if it is absent
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// Stay, and write anew with every change
+        #[arg(long)]
+        follow: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Agent {
+    /// The agent's socket; SPIFFE_ENDPOINT_SOCKET where it is not given
+    #[arg(long, value_name = "ENDPOINT")]
+    socket: Option<String>,
+    /// How many seconds to wait for the first SVID
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    wait: u64,
+}
+
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    Runtime::new().map_err(Failure::failed)?.block_on(async {
+        match command {
+            Command::Show { agent } => print(&show::describe(&connect(agent).await?.snapshot())),
+            Command::Write { agent, dir, follow } => {
+                write(connect(agent).await?, dir, follow).await
+            }
+        }
+    })
+}
+
+async fn connect(agent: Agent) -> Result<Source, Failure> {
+    let mut source = Source::workload_api().first_update_within(Duration::from_secs(agent.wait));
+    if let Some(socket) = agent.socket {
+        source = source.endpoint(socket);
+    }
+    source.connect().await.map_err(|error| {
+        if error.is_configuration() {
+            Failure::unusable(error)
+        } else {
+            Failure::failed(error)
+        }
+    })
+}
+
+async fn write(mut source: Source, dir: PathBuf, follow: bool) -> Result<(), Failure> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
+    let directory = files::Directory::open(dir).map_err(Failure::failed)?;
+    loop {
+        let snapshot = source.snapshot();
+        // A withdrawn identity is not taken out of files: who reads them sees its end in the SVID.
+        if let Some(svid) = snapshot.svid() {
+            let bundle = snapshot.bundle(svid.spiffe_id().trust_domain());
+            let bundle = bundle.ok_or_else(|| {
+                Failure::failed("the agent gave no bundle of the own trust domain")
+            })?;
+            directory.write(svid, bundle).map_err(Failure::failed)?;
+            print(&show::line(svid))?;
+        }
+        if !follow {
+            return Ok(());
+        }
+        tokio::select! {
+            changed = source.changed() => { changed.map_err(Failure::failed)?; }
+            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
+        }
+    }
+}
