@@ -1,1 +1,68 @@
-fn main() {}
+//! Chores of this workspace: `cargo xtask --help` lists them.
+
+#![allow(
+    clippy::print_stdout,
+    reason = "a chore tells the person at the terminal what it does"
+)]
+
+mod ci;
+mod satellite;
+
+use std::path::{Path, PathBuf};
+
+use xshell::Shell;
+
+mod flags {
+    #![allow(unreachable_pub, reason = "the macro writes `pub`")]
+
+    use std::ffi::OsString;
+
+    xflags::xflags! {
+        /// Chores of this workspace.
+        cmd xtask {
+            /// Everything that a change has to pass: format, clippy, ring, docs, dependencies,
+            /// satellites, interop, tests.
+            cmd ci {
+                /// Runs this step alone; may be given several times.
+                repeated --only step: String
+            }
+            /// Runs the project's programs against curl and other implementations of SPIFFE
+            /// (tests/interop). What follows `--` goes to the test runner.
+            cmd interop {
+                repeated args: OsString
+            }
+            /// Runs the benches in tests/bench, all of them or those that are named. Each prints a
+            /// table and writes target/bench/NAME.json.
+            cmd bench {
+                repeated name: String
+            }
+            /// Runs the fuzz targets in tests/fuzz, all of them or those that are named, guided by
+            /// coverage. What they learn is kept in tests/fuzz/target/corpus.
+            cmd fuzz {
+                repeated name: String
+                /// Seconds for each target; 60 unless given.
+                optional --seconds seconds: u32
+            }
+        }
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    let chore = flags::Xtask::from_env_or_exit();
+    let shell = Shell::new()?;
+    shell.change_dir(root());
+    match chore.subcommand {
+        flags::XtaskCmd::Ci(ci) => ci::run(&shell, &ci.only),
+        flags::XtaskCmd::Interop(interop) => satellite::interop(&shell, &interop.args),
+        flags::XtaskCmd::Bench(bench) => satellite::bench(&shell, &bench.name),
+        flags::XtaskCmd::Fuzz(fuzz) => {
+            satellite::fuzz(&shell, &fuzz.name, fuzz.seconds.unwrap_or(60))
+        }
+    }
+}
+
+/// The directory of the workspace.
+fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_owned()
+}
