@@ -1,0 +1,70 @@
+//! The Python package `spiffe` as a client of the devkit's Workload API.
+//!
+//! On a Unix socket, gRPC's C core sends the escaped path of the socket as `:authority`, and the HTTP/2
+//! library under the devkit takes `%2F` in an authority for a protocol error. A path without a slash
+//! needs no escape, so the scripts run in the directory of the sockets.
+
+use std::process::Command;
+
+use interop::{Agent, Running};
+
+/// A script in python/, about to ask the agent at that listener.
+fn python(script: &str, agent: &Agent, listener: &str) -> Command {
+    let mut command = interop::python(script);
+    command
+        .current_dir(agent.sockets())
+        .arg(format!("unix:{listener}.sock"));
+    command
+}
+
+#[test]
+fn it_fetches_svids_and_bundles() {
+    let agent = Agent::start();
+    let mut fetch = python("fetch.py", &agent, "caller");
+    fetch.arg("spiffe://example.org/service/caller");
+    let said = Running::start(&mut fetch).finish().success();
+    assert_eq!(
+        said,
+        "x509 svid\nx509 bundles\njwt svid\njwt bundles\njwt validation"
+    );
+}
+
+#[test]
+fn it_sees_every_rotation() {
+    let agent = Agent::start();
+    let mut rotation = python("rotation.py", &agent, "caller");
+    rotation.arg("spiffe://example.org/service/caller");
+    let mut rotation = Running::start(&mut rotation);
+
+    rotation.line("waiting for another svid");
+    agent.tell("rotate svids");
+    rotation.line("waiting for another bundle");
+    agent.tell("prepare authority example.org");
+    rotation.line("waiting for another issuer");
+    agent.tell("activate authority example.org");
+    agent.tell("rotate svids");
+    let said = rotation.finish().success();
+    assert!(said.ends_with("done"), "{said}");
+}
+
+#[test]
+fn it_is_refused_where_there_is_no_entry() {
+    let agent = Agent::start();
+    let mut refused = python("refused.py", &agent, "stranger");
+    let said = Running::start(&mut refused).finish().success();
+    assert_eq!(
+        said,
+        "x509 svid refused\nx509 bundles refused\njwt svid refused\njwt bundles refused"
+    );
+}
+
+#[test]
+fn conformance_54_a_call_without_the_security_header_is_refused() {
+    let agent = Agent::start();
+    let mut refused = python("no_header.py", &agent, "caller");
+    let said = Running::start(&mut refused).finish().success();
+    assert_eq!(
+        said,
+        "absent: INVALID_ARGUMENT\nTrue: INVALID_ARGUMENT\ntrue: OK"
+    );
+}
