@@ -51,7 +51,8 @@ impl Acceptor {
         }
     }
 
-    /// Shakes hands on one connection. One revision of the source holds from start to end.
+    /// Shakes hands on one connection. One revision of the source holds from start to end; a peer
+    /// that a later one no longer trusts is refused even so.
     ///
     /// # Errors
     ///
@@ -77,7 +78,9 @@ impl Acceptor {
             }
             Err(_) => return Err(HandshakeFailure::Timeout(self.timeout).into()),
         };
-        let verified = revision.identify(tls.get_ref().1.peer_certificates(), SystemTime::now());
+        // Trust that went while the peer took its time is gone: the latest revision has the last word.
+        let latest = self.tls.current().ok_or(HandshakeFailure::NoIdentity)?;
+        let verified = latest.identify(tls.get_ref().1.peer_certificates(), SystemTime::now());
         let connection = Connection::new();
         let peer = PeerIdentity::assume_verified(
             verified.map_err(HandshakeFailure::Peer)?,
