@@ -29,11 +29,7 @@ pub fn workload_id(text: &str) -> Result<SpiffeId, InvalidId> {
     let id = spiffe_id(text)?;
     if id.path().is_empty() {
         let why = "it names a trust domain, not a workload: a path is missing";
-        return Err(InvalidId::new(
-            text,
-            why,
-            Some(format!("{text}/service/NAME")),
-        ));
+        return Err(InvalidId::new(text, why, format!("{text}/service/NAME")));
     }
     Ok(id)
 }
@@ -44,26 +40,7 @@ pub fn workload_id(text: &str) -> Result<SpiffeId, InvalidId> {
 ///
 /// [`InvalidId`] says what is wrong and, where it can, what to write instead.
 pub fn spiffe_id(text: &str) -> Result<SpiffeId, InvalidId> {
-    if text.len() > MAX_ID_BYTES {
-        return Err(InvalidId::new(text, "it is longer than 2048 bytes", None));
-    }
-    let Some(rest) = text.strip_prefix(SCHEME) else {
-        let (why, suggestion) = without_scheme(text);
-        return Err(InvalidId::new(text, why, suggestion));
-    };
-    let (authority, path) = match rest.find('/') {
-        Some(slash) => rest.split_at(slash),
-        None => (rest, ""),
-    };
-    if authority.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        let suggestion = format!("{SCHEME}{}{path}", authority.to_ascii_lowercase());
-        return Err(InvalidId::new(
-            text,
-            "a trust domain is written in lower case",
-            Some(suggestion),
-        ));
-    }
-    SpiffeId::new(text).map_err(|error| InvalidId::new(text, error.to_string(), None))
+    read_id(text).map_err(|refused| InvalidId::of(text, refused))
 }
 
 /// Parses the name of a trust domain (`example.org`), without scheme and path.
@@ -77,23 +54,7 @@ pub fn spiffe_id(text: &str) -> Result<SpiffeId, InvalidId> {
 ///
 /// [`InvalidId`] says what is wrong and, where it can, what to write instead.
 pub fn trust_domain(text: &str) -> Result<TrustDomain, InvalidId> {
-    if let Some(rest) = text.strip_prefix(SCHEME) {
-        let name = rest.split('/').next().unwrap_or_default();
-        return Err(InvalidId::new(
-            text,
-            "the name of a trust domain has no scheme",
-            Some(name.to_owned()),
-        ));
-    }
-    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        let suggestion = text.to_ascii_lowercase();
-        return Err(InvalidId::new(
-            text,
-            "a trust domain is written in lower case",
-            Some(suggestion),
-        ));
-    }
-    TrustDomain::new(text).map_err(|error| InvalidId::new(text, error.to_string(), None))
+    read_trust_domain(text).map_err(|refused| InvalidId::of(text, refused))
 }
 
 /// Parses the SPIFFE ID of a trust domain (`spiffe://example.org`), the form of the map keys in the
@@ -109,22 +70,63 @@ pub fn trust_domain_id(text: &str) -> Result<TrustDomain, InvalidId> {
         return Err(InvalidId::new(
             text,
             "the ID of a trust domain has no path",
-            Some(suggestion),
+            suggestion,
         ));
     }
     Ok(id.trust_domain().clone())
 }
 
-fn without_scheme(text: &str) -> (&'static str, Option<String>) {
+/// Why a text is refused, and what its author may have meant; nobody has tried that yet.
+type Refused = (String, Option<String>);
+
+fn read_id(text: &str) -> Result<SpiffeId, Refused> {
+    if text.len() > MAX_ID_BYTES {
+        return Err((format!("it is longer than {MAX_ID_BYTES} bytes"), None));
+    }
+    let Some(rest) = text.strip_prefix(SCHEME) else {
+        return Err(without_scheme(text));
+    };
+    let (authority, path) = match rest.find('/') {
+        Some(slash) => rest.split_at(slash),
+        None => (rest, ""),
+    };
+    if authority.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        let suggestion = format!("{SCHEME}{}{path}", authority.to_ascii_lowercase());
+        return Err((
+            "a trust domain is written in lower case".into(),
+            Some(suggestion),
+        ));
+    }
+    SpiffeId::new(text).map_err(|error| (error.to_string(), None))
+}
+
+fn read_trust_domain(text: &str) -> Result<TrustDomain, Refused> {
+    if let Some(rest) = text.strip_prefix(SCHEME) {
+        let name = rest.split('/').next().unwrap_or_default();
+        return Err((
+            "the name of a trust domain has no scheme".into(),
+            Some(name.to_owned()),
+        ));
+    }
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Err((
+            "a trust domain is written in lower case".into(),
+            Some(text.to_ascii_lowercase()),
+        ));
+    }
+    TrustDomain::new(text).map_err(|error| (error.to_string(), None))
+}
+
+fn without_scheme(text: &str) -> Refused {
     match text.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("spiffe") => (
-            "the scheme is written in lower case",
+            "the scheme is written in lower case".into(),
             Some(format!("{SCHEME}{rest}")),
         ),
-        Some(_) => ("its scheme is not `spiffe`", None),
-        None if text.is_empty() => ("it is empty", None),
+        Some(_) => ("its scheme is not `spiffe`".into(), None),
+        None if text.is_empty() => ("it is empty".into(), None),
         None => (
-            "it does not begin with `spiffe://`",
+            "it does not begin with `spiffe://`".into(),
             Some(format!("{SCHEME}{}", text.trim_start_matches('/'))),
         ),
     }
@@ -144,15 +146,19 @@ pub struct InvalidId {
 }
 
 impl InvalidId {
-    fn new(text: &str, why: impl Into<String>, suggestion: Option<String>) -> Self {
+    fn of(text: &str, (why, suggestion): Refused) -> Self {
         // A suggestion that would be refused as well helps nobody.
         let suggestion =
-            suggestion.filter(|text| SpiffeId::new(text).is_ok() || TrustDomain::new(text).is_ok());
+            suggestion.filter(|text| read_id(text).is_ok() || read_trust_domain(text).is_ok());
         Self {
             text: shortened(text),
-            why: why.into(),
+            why,
             suggestion,
         }
+    }
+
+    fn new(text: &str, why: &str, suggestion: String) -> Self {
+        Self::of(text, (why.to_owned(), Some(suggestion)))
     }
 
     /// What the author probably meant.
@@ -292,6 +298,27 @@ mod tests {
             Some("spiffe://td")
         );
         assert!(trust_domain_id("td").is_err());
+    }
+
+    #[test]
+    fn a_suggestion_is_never_refused() {
+        for bad in [
+            "I",
+            "/I",
+            "Spiffe://I",
+            "spiffe://I/x//",
+            "SPIFFE://",
+            "td/x/",
+            "spiffe://TD/%",
+        ] {
+            let suggestion = spiffe_id(bad).unwrap_err().suggestion().map(str::to_owned);
+            assert!(
+                suggestion
+                    .as_deref()
+                    .is_none_or(|text| spiffe_id(text).is_ok()),
+                "{bad}: {suggestion:?}"
+            );
+        }
     }
 
     #[test]
