@@ -1,0 +1,307 @@
+//! The acceptor against clients that are slow, silent or no TLS clients at all, and the ends of
+//! connections.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::routing::get;
+use bytes::Bytes;
+use http::StatusCode;
+use http_body_util::Full;
+use integration::{ALLOWED, Caller, SERVER, Server, agent, source};
+use spiffe_acceptor::{Acceptor, PeerIdentity, ServeWithPeer, WithPeer, serve};
+use spiffe_connector::Connector;
+use spiffe_devkit::{Agent, Entry, TrustDomainSpec};
+use spiffe_peer::{AuthMethod, Connection, Fingerprint, VerifiedPeer, parse};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, oneshot};
+use tower::ServiceExt;
+
+#[tokio::test]
+async fn silent_clients_make_nobody_wait() {
+    let agent = agent().start().await.unwrap();
+    let server = Server::start(&agent, &[]).await;
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(
+            TcpStream::connect(("127.0.0.1", server.port))
+                .await
+                .unwrap(),
+        );
+    }
+    let caller = Caller::new(&agent, "allowed", &[], &server).await;
+    assert_eq!(caller.get("/").await.unwrap().0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn threats_45_a_slow_handshake_is_cut_at_the_deadline() {
+    let agent = agent().start().await.unwrap();
+    let deadline = Duration::from_millis(200);
+    let source = source(&agent, "server", &[]).await;
+    let acceptor = Acceptor::builder(source)
+        .handshake_timeout(deadline)
+        .build()
+        .unwrap();
+    let (mut client, server) = tokio::io::duplex(1024);
+    client.write_all(&[0x16, 0x03, 0x01]).await.unwrap();
+    let error = acceptor.accept(server).await.unwrap_err();
+    assert!(error.is_timeout() && error.reason() == "timeout", "{error}");
+}
+
+#[tokio::test]
+async fn one_pending_handshake_too_many_makes_the_oldest_give_way() {
+    let agent = agent().start().await.unwrap();
+    let source = source(&agent, "server", &[]).await;
+    let listener = Acceptor::builder(source)
+        .max_pending_handshakes(2)
+        .bind("127.0.0.1:0")
+        .await
+        .unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let app = Router::new().route("/", get(async || "ok"));
+    tokio::spawn(serve(listener, app).into_future());
+    let mut oldest = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let mut others = Vec::new();
+    for _ in 0..2 {
+        others.push(TcpStream::connect(("127.0.0.1", port)).await.unwrap());
+    }
+    let mut end = [0; 1];
+    assert_eq!(
+        oldest.read(&mut end).await.unwrap_or_default(),
+        0,
+        "the oldest is closed"
+    );
+}
+
+#[tokio::test]
+async fn threats_42_plain_http_on_the_tls_port_gets_no_http_answer() {
+    let agent = agent().start().await.unwrap();
+    let server = Server::start(&agent, &[]).await;
+    let mut tcp = TcpStream::connect(("127.0.0.1", server.port))
+        .await
+        .unwrap();
+    tcp.write_all(b"GET /anyone HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    let _ = tcp.read_to_end(&mut answer).await;
+    assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+    assert_eq!(server.handled(), 0);
+}
+
+#[tokio::test]
+async fn threats_62_a_connection_ends_with_the_identity_of_its_peer() {
+    let ttl = Duration::from_secs(2);
+    let agent = Agent::builder()
+        .trust_domain(TrustDomainSpec::new("example.org").unwrap())
+        .unix("server")
+        .unix("allowed")
+        .entry(Entry::new(SERVER).unwrap().on("server"))
+        .entry(Entry::new(ALLOWED).unwrap().on("allowed").ttl(ttl))
+        .start()
+        .await
+        .unwrap();
+    let server = Server::start(&agent, &[]).await;
+    let source = source(&agent, "allowed", &[]).await;
+    let end = source.snapshot().svid().unwrap().verified().not_after();
+    let connector = Connector::new(source, SERVER).unwrap();
+    let uri = format!("https://localhost:{}/", server.port)
+        .parse()
+        .unwrap();
+    let stream = connector.connect(&uri).await.unwrap();
+    let (mut requests, connection) =
+        hyper::client::conn::http2::handshake(hyper_util::rt::TokioExecutor::new(), stream)
+            .await
+            .unwrap();
+    let connection = tokio::spawn(connection);
+    let request = http::Request::get(&uri)
+        .body(Full::<Bytes>::default())
+        .unwrap();
+    assert_eq!(
+        requests.send_request(request).await.unwrap().status(),
+        StatusCode::OK
+    );
+    // The server ends the connection; this client keeps it for as long as it can.
+    connection.await.unwrap().unwrap();
+    assert!(
+        SystemTime::now() <= end + Duration::from_secs(1),
+        "closed about when the identity ends, not when the client likes"
+    );
+}
+
+#[tokio::test]
+async fn a_handler_may_ask_for_the_end_of_a_connection() {
+    let agent = agent().start().await.unwrap();
+    let source_of_server = source(&agent, "server", &[]).await;
+    let listener = Acceptor::builder(source_of_server)
+        .bind("127.0.0.1:0")
+        .await
+        .unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let seen = Arc::new(std::sync::Mutex::new(None::<PeerIdentity>));
+    let noted = seen.clone();
+    let app = Router::new().route(
+        "/",
+        get(move |peer: PeerIdentity| {
+            let noted = noted.clone();
+            async move {
+                *noted.lock().unwrap() = Some(peer);
+            }
+        }),
+    );
+    tokio::spawn(serve(listener, app).into_future());
+    let connector = Connector::new(source(&agent, "allowed", &[]).await, SERVER).unwrap();
+    let client = connector.http_client::<Full<Bytes>>();
+    let uri: http::Uri = format!("https://localhost:{port}/").parse().unwrap();
+    assert_eq!(
+        client.get(uri.clone()).await.unwrap().status(),
+        StatusCode::OK
+    );
+    let first = seen.lock().unwrap().take().unwrap();
+    first.close();
+    assert_eq!(client.get(uri).await.unwrap().status(), StatusCode::OK);
+    assert!(first.is_current(), "a wish to close is no withdrawal");
+}
+
+#[tokio::test]
+async fn what_is_in_flight_is_answered_before_the_server_ends() {
+    let agent = agent().start().await.unwrap();
+    let source_of_server = source(&agent, "server", &[]).await;
+    let listener = Acceptor::builder(source_of_server)
+        .bind("127.0.0.1:0")
+        .await
+        .unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (begins, waits) = (begun.clone(), go_on.clone());
+    let app = Router::new().route(
+        "/",
+        get(move || {
+            let (begins, waits) = (begins.clone(), waits.clone());
+            async move {
+                begins.notify_one();
+                waits.notified().await;
+                "done"
+            }
+        }),
+    );
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = serve(listener, app).with_graceful_shutdown(async {
+        let _ = stopped.await;
+    });
+    let server = tokio::spawn(server.into_future());
+    let connector = Connector::new(source(&agent, "allowed", &[]).await, SERVER).unwrap();
+    let client = connector.http_client::<Full<Bytes>>();
+    let request = tokio::spawn(client.get(format!("https://localhost:{port}/").parse().unwrap()));
+    begun.notified().await;
+    stop.send(()).unwrap();
+    go_on.notify_one();
+    assert_eq!(request.await.unwrap().unwrap().status(), StatusCode::OK);
+    server.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_drain_says_how_many_connections_it_cut() {
+    let agent = agent().start().await.unwrap();
+    let source_of_server = source(&agent, "server", &[]).await;
+    let listener = Acceptor::builder(source_of_server)
+        .bind("127.0.0.1:0")
+        .await
+        .unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let begun = Arc::new(Notify::new());
+    let begins = begun.clone();
+    let app = Router::new().route(
+        "/",
+        get(move || {
+            begins.notify_one();
+            std::future::pending::<()>()
+        }),
+    );
+    let stopped = begun.clone();
+    let server = serve(listener, app)
+        .with_graceful_shutdown(async move { stopped.notified().await })
+        .drain_within(Duration::from_millis(100));
+    let server = tokio::spawn(server.into_future());
+    let connector = Connector::new(source(&agent, "allowed", &[]).await, SERVER).unwrap();
+    let client = connector.http_client::<Full<Bytes>>();
+    let request = client.get(format!("https://localhost:{port}/").parse().unwrap());
+    let (request, ended) = tokio::join!(request, server);
+    assert!(request.is_err());
+    assert_eq!(ended.unwrap().unwrap_err().connections_cut(), 1);
+}
+
+#[tokio::test]
+async fn axum_serve_takes_the_listener_and_handlers_get_the_peer() {
+    let agent = agent().start().await.unwrap();
+    let source_of_server = source(&agent, "server", &[]).await;
+    let listener = Acceptor::builder(source_of_server)
+        .bind("127.0.0.1:0")
+        .await
+        .unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let app = Router::new().route(
+        "/",
+        get(|peer: PeerIdentity| async move { peer.to_string() }),
+    );
+    tokio::spawn(axum::serve(listener, app.into_make_service_with_peer()).into_future());
+    let connector = Connector::new(source(&agent, "allowed", &[]).await, SERVER).unwrap();
+    let client = connector.http_client::<Full<Bytes>>();
+    let response = client
+        .get(format!("https://localhost:{port}/").parse().unwrap())
+        .await
+        .unwrap();
+    let body = http_body_util::BodyExt::collect(response.into_body())
+        .await
+        .unwrap()
+        .to_bytes();
+    assert_eq!(body, ALLOWED);
+}
+
+#[tokio::test]
+async fn once_an_identity_is_withdrawn_its_requests_get_401_and_no_handler() {
+    let connection = Connection::new();
+    let peer = VerifiedPeer {
+        spiffe_id: parse::workload_id(ALLOWED).unwrap(),
+        not_after: SystemTime::now() + Duration::from_secs(60),
+        fingerprint: Fingerprint::from_sha256([0; 32]),
+        method: AuthMethod::MtlsX509Svid,
+    };
+    let peer = PeerIdentity::assume_verified(peer, connection.clone());
+    let app = Router::new().route(
+        "/",
+        get(|peer: PeerIdentity| async move { peer.to_string() }),
+    );
+    let ask = |content_type: &str| {
+        let request = http::Request::get("/")
+            .header("content-type", content_type)
+            .body(axum::body::Body::empty())
+            .unwrap();
+        WithPeer::new(app.clone(), peer.clone()).oneshot(request)
+    };
+    assert_eq!(
+        ask("text/plain").await.unwrap().status(),
+        StatusCode::OK,
+        "control"
+    );
+    connection.withdraw();
+    assert_eq!(
+        ask("text/plain").await.unwrap().status(),
+        StatusCode::UNAUTHORIZED
+    );
+    let response = ask("application/grpc").await.unwrap();
+    assert_eq!(
+        (response.status(), &response.headers()["grpc-status"]),
+        (StatusCode::OK, &http::HeaderValue::from_static("16"))
+    );
+    connection.close_requested().await;
+}
