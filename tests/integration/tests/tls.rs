@@ -1,0 +1,190 @@
+//! What each handshake settles on, and what a revision remembers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use integration::{ALLOWED, SERVER, agent, settled, source};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{CipherSuite, HandshakeKind, NamedGroup, ProtocolVersion};
+use spiffe_devkit::IssueSpec;
+use spiffe_peer::parse;
+use spiffe_source::Source;
+use spiffe_tls::{ClientTls, ServerTls};
+use spiffe_verify::X509Fault;
+use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+
+type Ends = (
+    client::TlsStream<tokio::io::DuplexStream>,
+    server::TlsStream<tokio::io::DuplexStream>,
+);
+
+async fn handshake(client: &ClientTls, server: &ServerTls) -> Ends {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let connector = TlsConnector::from(client.current().unwrap().config().clone());
+    let acceptor = TlsAcceptor::from(server.current().unwrap().config().clone());
+    let name = ServerName::try_from("localhost").unwrap();
+    let (client, server) = tokio::join!(connector.connect(name, near), acceptor.accept(far));
+    (client.unwrap(), server.unwrap())
+}
+
+async fn both_sides() -> (spiffe_devkit::Agent, Source, ClientTls, ServerTls) {
+    let agent = agent().start().await.unwrap();
+    let server = source(&agent, "server", &[]).await;
+    let client = ClientTls::new(
+        source(&agent, "allowed", &[]).await,
+        SERVER.parse().unwrap(),
+    )
+    .unwrap();
+    let tls = ServerTls::new(server.clone()).unwrap();
+    (agent, server, client, tls)
+}
+
+#[tokio::test]
+async fn tls_1_3_with_post_quantum_key_exchange_and_aes_128() {
+    let (_agent, _source, client, server) = both_sides().await;
+    let (near, far) = handshake(&client, &server).await;
+    let (near, far) = (near.get_ref().1, far.get_ref().1);
+    assert_eq!(far.protocol_version(), Some(ProtocolVersion::TLSv1_3));
+    assert_eq!(
+        far.negotiated_cipher_suite().unwrap().suite(),
+        CipherSuite::TLS13_AES_128_GCM_SHA256
+    );
+    assert_eq!(
+        far.negotiated_key_exchange_group().unwrap().name(),
+        NamedGroup::X25519MLKEM768
+    );
+    assert_eq!(far.alpn_protocol(), Some(b"h2".as_slice()));
+    assert_eq!(
+        near.peer_certificates().unwrap().len(),
+        2,
+        "leaf and intermediate"
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_resumed_on_either_side() {
+    let (_agent, _source, client, server) = both_sides().await;
+    for _ in 0..3 {
+        let (near, far) = handshake(&client, &server).await;
+        assert_eq!(near.get_ref().1.handshake_kind(), Some(HandshakeKind::Full));
+        assert_eq!(near.get_ref().1.tls13_tickets_received(), 0);
+        assert!(matches!(
+            far.get_ref().1.handshake_kind(),
+            Some(HandshakeKind::Full)
+        ));
+    }
+    let revision = server.current().unwrap();
+    assert_eq!(
+        (
+            revision.config().send_tls13_tickets,
+            revision.config().max_early_data_size
+        ),
+        (0, 0)
+    );
+    assert!(!revision.config().session_storage.can_cache());
+}
+
+#[tokio::test]
+async fn a_remembered_chain_ends_with_its_dates() {
+    let (agent, _source, _client, server) = both_sides().await;
+    let authority = agent
+        .authority(&parse::trust_domain("example.org").unwrap())
+        .unwrap();
+    let svid = authority
+        .issue(
+            &IssueSpec::new(ALLOWED)
+                .unwrap()
+                .ttl(Duration::from_secs(60)),
+        )
+        .unwrap();
+    let chain: Vec<_> = svid
+        .chain()
+        .iter()
+        .map(|der| CertificateDer::from(der.clone()))
+        .collect();
+    let revision = server.current().unwrap();
+    let now = SystemTime::now();
+    // Twice, so that the second answer comes from memory.
+    for _ in 0..2 {
+        assert_eq!(
+            revision
+                .identify(Some(&chain), now)
+                .unwrap()
+                .spiffe_id
+                .to_string(),
+            ALLOWED
+        );
+    }
+    let after = svid.not_after() + Duration::from_secs(1);
+    assert_eq!(
+        revision.identify(Some(&chain), after).unwrap_err().fault(),
+        X509Fault::Expired
+    );
+    let before = svid.not_before() - Duration::from_secs(1);
+    assert_eq!(
+        revision.identify(Some(&chain), before).unwrap_err().fault(),
+        X509Fault::NotYetValid
+    );
+    let mut changed = chain.clone();
+    changed[0] = CertificateDer::from(changed[0].iter().map(|byte| byte ^ 1).collect::<Vec<_>>());
+    assert!(revision.identify(Some(&changed), now).is_err());
+    assert_eq!(
+        revision.identify(None, now).unwrap_err().fault(),
+        X509Fault::NoCertificate
+    );
+}
+
+#[tokio::test]
+async fn a_handshake_finishes_with_the_revision_that_it_began_with() {
+    let (agent, source, client, server) = both_sides().await;
+    let begun = server.current().unwrap();
+    let serial = source
+        .snapshot()
+        .svid()
+        .unwrap()
+        .verified()
+        .serial()
+        .to_owned();
+    agent.rotate_svids();
+    settled(&source, |snapshot| {
+        snapshot.svid().unwrap().verified().serial() != serial
+    })
+    .await;
+    while server.current().unwrap().revision() == begun.revision() {
+        tokio::task::yield_now().await;
+    }
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let connector = TlsConnector::from(client.current().unwrap().config().clone());
+    let old = TlsAcceptor::from(begun.config().clone());
+    let (near, far) = tokio::join!(
+        connector.connect(ServerName::try_from("localhost").unwrap(), near),
+        old.accept(far)
+    );
+    assert!(
+        near.is_ok() && far.is_ok(),
+        "an ordinary rotation fails no handshake that is under way"
+    );
+    assert!(
+        !Arc::ptr_eq(begun.config(), server.current().unwrap().config()),
+        "control: there is a new one"
+    );
+}
+
+#[tokio::test]
+async fn without_identity_there_is_no_configuration() {
+    let (agent, source, _client, server) = both_sides().await;
+    agent
+        .withdraw(&parse::workload_id(SERVER).unwrap())
+        .unwrap();
+    settled(&source, |snapshot| snapshot.svid().is_none()).await;
+    while server.current().is_some() {
+        tokio::task::yield_now().await;
+    }
+}
