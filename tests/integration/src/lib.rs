@@ -232,3 +232,8 @@ impl Caller {
         ))
     }
 }
+
+/// The programs in the README compile.
+#[doc = include_str!("../../../README.md")]
+#[cfg(doctest)]
+pub struct Readme;
