@@ -10,6 +10,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::error::{AcceptorError, AcceptorFailure, HandshakeError, HandshakeFailure};
 use crate::listener::Listener;
 use crate::stream::Stream;
+use crate::trust::TrustWatch;
 
 /// What the stock acceptors of this field allow, and long enough for a bad mobile line.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -66,6 +67,7 @@ impl Acceptor {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
+        let revisions = self.tls.revisions();
         let revision = self.tls.current().ok_or(HandshakeFailure::NoIdentity)?;
         let accept = TlsAcceptor::from(revision.config().clone())
             .accept(io)
@@ -82,11 +84,10 @@ impl Acceptor {
         let latest = self.tls.current().ok_or(HandshakeFailure::NoIdentity)?;
         let verified = latest.identify(tls.get_ref().1.peer_certificates(), SystemTime::now());
         let connection = Connection::new();
-        let peer = PeerIdentity::assume_verified(
-            verified.map_err(HandshakeFailure::Peer)?,
-            connection.clone(),
-        );
-        Ok(Stream::new(tls, peer, connection))
+        let chain = verified.map_err(HandshakeFailure::Peer)?;
+        let peer = PeerIdentity::assume_verified(chain.to_peer(), connection.clone());
+        let watch = TrustWatch::start(chain, connection.clone(), revisions);
+        Ok(Stream::new(tls, peer, connection, watch))
     }
 }
 

@@ -44,6 +44,7 @@ mod handshake;
 mod listener;
 mod serve;
 mod stream;
+mod trust;
 mod with_peer;
 
 #[cfg(feature = "axum")]

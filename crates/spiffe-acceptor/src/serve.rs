@@ -33,7 +33,7 @@ const MAX_HEADER_BYTES: u32 = 16 * 1024;
 /// Serves a Tower service on a listener: HTTP/1.1 and HTTP/2, as the handshake has settled.
 ///
 /// Every request carries the [`PeerIdentity`] of its connection. A connection closes shortly before
-/// its peer's identity ends, or when somebody calls [`PeerIdentity::close`]. Awaiting the answer runs
+/// its peer's identity ends, at once when the peer is no longer trusted, or when somebody calls [`PeerIdentity::close`]. Awaiting the answer runs
 /// the server.
 ///
 /// ```no_run

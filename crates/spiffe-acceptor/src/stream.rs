@@ -7,6 +7,8 @@ use spiffe_peer::{Connection, PeerIdentity};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
+use crate::trust::TrustWatch;
+
 /// An accepted connection: its peer is known, what it carries is plain text again.
 ///
 /// ```
@@ -19,6 +21,7 @@ pub struct Stream<IO> {
     tls: TlsStream<IO>,
     peer: PeerIdentity,
     connection: Connection,
+    _watch: TrustWatch,
 }
 
 /// What knows the peer of a connection. It lets the make-service for `axum::serve` work with any
@@ -41,11 +44,17 @@ impl<IO> HasPeer for Stream<IO> {
 }
 
 impl<IO> Stream<IO> {
-    pub(crate) fn new(tls: TlsStream<IO>, peer: PeerIdentity, connection: Connection) -> Self {
+    pub(crate) fn new(
+        tls: TlsStream<IO>,
+        peer: PeerIdentity,
+        connection: Connection,
+        watch: TrustWatch,
+    ) -> Self {
         Self {
             tls,
             peer,
             connection,
+            _watch: watch,
         }
     }
 

@@ -160,12 +160,15 @@ impl Connector {
             }
         }
         // Trust that went while the server took its time is gone: the latest revision has the last word.
-        let latest = self.tls.current().ok_or_else(|| failed(ConnectFailure::NoIdentity))?;
+        let latest = self
+            .tls
+            .current()
+            .ok_or_else(|| failed(ConnectFailure::NoIdentity))?;
         let verified = latest.identify(tls.get_ref().1.peer_certificates(), SystemTime::now());
         let verified = verified.map_err(|error| failed(ConnectFailure::Peer(error)))?;
         Ok(Stream::new(
             tls,
-            PeerIdentity::assume_verified(verified, Connection::new()),
+            PeerIdentity::assume_verified(verified.to_peer(), Connection::new()),
         ))
     }
 }

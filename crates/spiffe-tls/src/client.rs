@@ -5,9 +5,8 @@ use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
-use spiffe_peer::VerifiedPeer;
 use spiffe_source::{Snapshot, Source, Svid};
-use spiffe_verify::{Purpose, X509Error};
+use spiffe_verify::{Purpose, VerifiedChain, X509Error};
 
 use crate::error::{TlsError, refusal};
 use crate::expected::ExpectedServer;
@@ -120,7 +119,7 @@ impl ClientRevision {
         &self,
         chain: Option<&[CertificateDer<'_>]>,
         now: SystemTime,
-    ) -> Result<VerifiedPeer, X509Error> {
+    ) -> Result<Arc<VerifiedChain>, X509Error> {
         identify(&self.peers, chain, now)
     }
 }

@@ -32,4 +32,4 @@ pub use error::{TlsError, refused_with};
 pub use expected::{ExpectedServer, InvalidExpectation, UnexpectedServer};
 #[doc(no_inline)]
 pub use rustls;
-pub use server::{ServerRevision, ServerTls};
+pub use server::{ServerRevision, ServerRevisions, ServerTls};

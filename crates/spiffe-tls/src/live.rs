@@ -1,8 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
 use spiffe_source::{Snapshot, Source};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::error::TlsError;
@@ -10,7 +10,7 @@ use crate::error::TlsError;
 /// Something that is built from each snapshot and swapped in whole. A handshake that has taken the
 /// old one finishes with it; while the new one is being built the old one serves.
 pub(crate) struct Live<T> {
-    current: Arc<ArcSwapOption<T>>,
+    current: watch::Receiver<Option<Arc<T>>>,
     follower: AbortHandle,
 }
 
@@ -26,9 +26,8 @@ impl<T: Send + Sync + 'static> Live<T> {
         build: impl Fn(&Source, &Arc<Snapshot>) -> Result<Option<T>, TlsError> + Send + 'static,
     ) -> Result<Self, TlsError> {
         let first = source.snapshot();
-        let current = Arc::new(ArcSwapOption::from(build(&source, &first)?.map(Arc::new)));
+        let (swap, current) = watch::channel(build(&source, &first)?.map(Arc::new));
         let mut revision = first.revision();
-        let swapped = current.clone();
         let follower = tokio::spawn(async move {
             while let Ok(snapshot) = source.changed().await {
                 if snapshot.revision() == revision {
@@ -40,7 +39,7 @@ impl<T: Send + Sync + 'static> Live<T> {
                     tracing::error!(target: "spiffe_tls", revision, %error, "no configuration for this revision: handshakes fail until the next");
                     None
                 });
-                swapped.store(next.map(Arc::new));
+                swap.send_replace(next.map(Arc::new));
             }
         });
         Ok(Self {
@@ -50,7 +49,16 @@ impl<T: Send + Sync + 'static> Live<T> {
     }
 
     pub(crate) fn current(&self) -> Option<Arc<T>> {
-        self.current.load_full()
+        self.current.borrow().clone()
+    }
+}
+
+impl<T> Live<T> {
+    /// Follows what is built from now on.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Option<Arc<T>>> {
+        let mut current = self.current.clone();
+        current.mark_unchanged();
+        current
     }
 }
 
@@ -63,7 +71,7 @@ impl<T> Drop for Live<T> {
 impl<T> fmt::Debug for Live<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Live")
-            .field("identity", &self.current.load().is_some())
+            .field("identity", &self.current.borrow().is_some())
             .finish_non_exhaustive()
     }
 }

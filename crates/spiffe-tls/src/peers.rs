@@ -46,6 +46,13 @@ impl Peers {
         &self.algorithms
     }
 
+    /// Whether what anchored a chain under an earlier revision still does. Compares, and verifies
+    /// nothing: a revision may come while thousands of connections are open.
+    pub(crate) fn still_trusts(&self, chain: &VerifiedChain) -> bool {
+        let bundle = self.snapshot.bundle(chain.spiffe_id().trust_domain());
+        bundle.is_some_and(|bundle| bundle.still_anchors(chain))
+    }
+
     /// Verifies a chain now, or remembers that it did.
     pub(crate) fn verify(
         &self,

@@ -6,9 +6,9 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
-use spiffe_peer::VerifiedPeer;
 use spiffe_source::{Snapshot, Source};
-use spiffe_verify::{Purpose, X509Error, X509Fault};
+use spiffe_verify::{Purpose, VerifiedChain, X509Error, X509Fault};
+use tokio::sync::watch;
 
 use crate::client::own_certificate;
 use crate::error::{TlsError, refusal};
@@ -43,6 +43,42 @@ impl ServerTls {
     #[must_use]
     pub fn current(&self) -> Option<Arc<ServerRevision>> {
         self.0.current()
+    }
+
+    /// Follows the revisions that come from now on.
+    #[must_use]
+    pub fn revisions(&self) -> ServerRevisions {
+        ServerRevisions(self.0.subscribe())
+    }
+}
+
+/// The revisions of a [`ServerTls`], one after another.
+///
+/// ```no_run
+/// # async fn example(tls: spiffe_tls::ServerTls) {
+/// let mut revisions = tls.revisions();
+/// match revisions.changed().await {
+///     Some(revision) => println!("revision {}", revision.revision()),
+///     None => println!("the identity was withdrawn"),
+/// }
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct ServerRevisions(watch::Receiver<Option<Arc<ServerRevision>>>);
+
+impl ServerRevisions {
+    /// Waits for the next revision; none where the identity was withdrawn. Several in quick
+    /// succession may be seen as one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped: the next call gives the change.
+    pub async fn changed(&mut self) -> Option<Arc<ServerRevision>> {
+        if self.0.changed().await.is_err() {
+            // Whatever could change it is gone.
+            std::future::pending::<()>().await;
+        }
+        self.0.borrow_and_update().clone()
     }
 }
 
@@ -110,8 +146,14 @@ impl ServerRevision {
         &self,
         chain: Option<&[CertificateDer<'_>]>,
         now: SystemTime,
-    ) -> Result<VerifiedPeer, X509Error> {
+    ) -> Result<Arc<VerifiedChain>, X509Error> {
         identify(&self.peers, chain, now)
+    }
+
+    /// Whether what anchored a peer's chain under an earlier revision is trusted under this one.
+    #[must_use]
+    pub fn still_trusts(&self, chain: &VerifiedChain) -> bool {
+        self.peers.still_trusts(chain)
     }
 }
 
@@ -119,11 +161,11 @@ pub(crate) fn identify(
     peers: &Peers,
     chain: Option<&[CertificateDer<'_>]>,
     now: SystemTime,
-) -> Result<VerifiedPeer, X509Error> {
+) -> Result<Arc<VerifiedChain>, X509Error> {
     let (leaf, issuers) = chain
         .and_then(<[_]>::split_first)
         .ok_or_else(|| X509Error::from(X509Fault::NoCertificate))?;
-    Ok(peers.verify(leaf, issuers, now)?.to_peer())
+    peers.verify(leaf, issuers, now)
 }
 
 #[derive(Debug)]

@@ -253,6 +253,49 @@ async fn the_expected_server_is_the_only_one_that_gets_a_request() {
     );
 }
 
+#[tokio::test]
+async fn invariant_5_trust_that_is_gone_is_gone_for_open_connections_too() {
+    let agent = agent().start().await.unwrap();
+    let (own, partner) = (domain("example.org"), domain("partner.test"));
+    let server = Server::start(&agent, &["partner.test"]).await;
+    let foreign = Caller::new(&agent, "foreign", &["example.org"], &server).await;
+    let local = Caller::new(&agent, "allowed", &[], &server).await;
+    assert_eq!(foreign.get("/anyone").await.unwrap().0, StatusCode::OK);
+    assert_eq!(local.get("/anyone").await.unwrap().0, StatusCode::OK);
+
+    agent.remove_bundle(&own, &partner).unwrap();
+    settled(&server.source, |snapshot| {
+        snapshot.bundle(&partner).is_none()
+    })
+    .await;
+    // The withdrawal is on its way to the connection. From the first refusal on nothing is served,
+    // and in the end there is no connection and no handshake either.
+    let mut answers = Vec::new();
+    while answers.last() != Some(&None) {
+        answers.push(foreign.get("/anyone").await.ok().map(|(status, _)| status));
+        assert!(
+            answers.len() < 10_000,
+            "the connection of a peer that is not trusted goes on"
+        );
+    }
+    let refused = answers
+        .iter()
+        .position(|answer| *answer != Some(StatusCode::OK))
+        .unwrap();
+    assert!(
+        !answers
+            .iter()
+            .skip(refused)
+            .any(|answer| *answer == Some(StatusCode::OK)),
+        "{answers:?}"
+    );
+    assert_eq!(
+        local.get("/anyone").await.unwrap().0,
+        StatusCode::OK,
+        "control: nobody else is disturbed"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn invariant_7_rotation_is_invisible() {
     const ROTATIONS: usize = 40;

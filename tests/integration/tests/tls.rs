@@ -117,7 +117,7 @@ async fn a_remembered_chain_ends_with_its_dates() {
             revision
                 .identify(Some(&chain), now)
                 .unwrap()
-                .spiffe_id
+                .spiffe_id()
                 .to_string(),
             ALLOWED
         );

@@ -13,6 +13,7 @@ mod control;
 mod directories;
 mod entries;
 mod faults;
+mod hosts;
 mod jwt;
 mod operations;
 mod protocol;

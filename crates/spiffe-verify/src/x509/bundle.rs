@@ -3,9 +3,11 @@ use std::time::SystemTime;
 
 use der::{Reader, SliceReader};
 use rustls_pki_types::{CertificateDer, TrustAnchor};
+use sha2::{Digest, Sha256};
 use spiffe_peer::TrustDomain;
 
 use super::certificate::Certificate;
+use super::verifier::VerifiedChain;
 
 /// The X.509 authorities of one trust domain. It vouches for IDs of that domain alone
 /// (SPIFFE Trust Domain and Bundle, section 4).
@@ -25,9 +27,22 @@ pub struct X509Bundle {
     anchors: Vec<TrustAnchor<'static>>,
 }
 
+/// What makes an authority the same one, whichever certificate speaks of it: its name and key.
+pub(super) type AuthorityId = [u8; 32];
+
+pub(super) fn authority_id(anchor: &TrustAnchor<'_>) -> AuthorityId {
+    let mut hash = Sha256::new();
+    // The length keeps the two apart.
+    hash.update(anchor.subject.len().to_be_bytes());
+    hash.update(&anchor.subject);
+    hash.update(&anchor.subject_public_key_info);
+    hash.finalize().into()
+}
+
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Root {
     pub(super) der: Vec<u8>,
+    pub(super) authority: AuthorityId,
     pub(super) not_before: SystemTime,
     pub(super) not_after: SystemTime,
 }
@@ -96,6 +111,16 @@ impl X509Bundle {
             .unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
+    /// Whether the authority that anchored a chain still speaks for the trust domain.
+    #[must_use]
+    pub fn still_anchors(&self, chain: &VerifiedChain) -> bool {
+        chain.spiffe_id().trust_domain() == &self.trust_domain
+            && self
+                .roots
+                .iter()
+                .any(|root| root.authority == *chain.authority())
+    }
+
     /// The anchors that are valid at `now`, since path validation does not look at a root's dates.
     pub(super) fn anchors_at(
         &self,
@@ -113,14 +138,13 @@ impl X509Bundle {
             .collect()
     }
 
-    /// When trust in an anchor ends. A renewed root may share name and key with the old one: the
+    /// When trust in an authority ends. A renewed root may share name and key with the old one: the
     /// later end counts, since either would have anchored the chain.
-    pub(super) fn end_of(&self, anchor: &TrustAnchor<'_>) -> Option<SystemTime> {
+    pub(super) fn end_of(&self, authority: &AuthorityId) -> Option<SystemTime> {
         self.roots
             .iter()
-            .zip(&self.anchors)
-            .filter(|(_, own)| *own == anchor)
-            .map(|(root, _)| root.not_after)
+            .filter(|root| root.authority == *authority)
+            .map(|root| root.not_after)
             .max()
     }
 }
@@ -152,6 +176,7 @@ fn read_root(der: &[u8]) -> Result<(Root, TrustAnchor<'static>), String> {
         .map_err(|error| error.to_string())?
         .to_owned();
     let root = Root {
+        authority: authority_id(&anchor),
         der: der.to_owned(),
         not_before: certificate.not_before(),
         not_after: certificate.not_after(),

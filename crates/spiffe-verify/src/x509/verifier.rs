@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use spiffe_peer::{AuthMethod, Fingerprint, SpiffeId, TrustDomain, VerifiedPeer};
 use webpki::{EndEntityCert, KeyUsage};
 
-use super::bundle::X509Bundle;
+use super::bundle::{AuthorityId, X509Bundle, authority_id};
 use super::certificate::Certificate;
 use super::error::{X509Error, X509Fault};
 
@@ -103,7 +103,7 @@ impl X509Verifier {
             .iter()
             .map(|der| CertificateDer::from(der.as_ref()))
             .collect();
-        let root_end = self
+        let (authority, root_end) = self
             .check_path(leaf_der, &issuers_der, purpose, bundle, now)
             .map_err(claimed)?;
         let not_after = issuers
@@ -132,10 +132,11 @@ impl X509Verifier {
             not_before,
             not_after,
             fingerprint,
+            authority,
         })
     }
 
-    /// Path validation (RFC 5280). Answers when the root that anchors the path expires.
+    /// Path validation (RFC 5280). Answers which authority anchors the path, and when it expires.
     fn check_path(
         &self,
         leaf: &[u8],
@@ -143,7 +144,7 @@ impl X509Verifier {
         purpose: Purpose,
         bundle: &X509Bundle,
         now: SystemTime,
-    ) -> Result<SystemTime, X509Error> {
+    ) -> Result<(AuthorityId, SystemTime), X509Error> {
         let usage = match purpose {
             Purpose::Client => KeyUsage::client_auth(),
             Purpose::Server => KeyUsage::server_auth(),
@@ -166,9 +167,11 @@ impl X509Verifier {
                 None,
             )
             .map_err(path_error)?;
-        bundle
-            .end_of(path.anchor())
-            .ok_or_else(|| X509Error::new(X509Fault::UnknownAuthority))
+        let authority = authority_id(path.anchor());
+        let end = bundle
+            .end_of(&authority)
+            .ok_or_else(|| X509Error::new(X509Fault::UnknownAuthority))?;
+        Ok((authority, end))
     }
 }
 
@@ -252,6 +255,7 @@ pub struct VerifiedChain {
     not_before: SystemTime,
     not_after: SystemTime,
     fingerprint: Fingerprint,
+    authority: AuthorityId,
 }
 
 impl VerifiedChain {
@@ -259,6 +263,10 @@ impl VerifiedChain {
     #[must_use]
     pub fn spiffe_id(&self) -> &SpiffeId {
         &self.id
+    }
+
+    pub(super) fn authority(&self) -> &AuthorityId {
+        &self.authority
     }
 
     /// The leaf's serial number, in lower-case hexadecimal digits.

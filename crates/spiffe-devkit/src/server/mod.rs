@@ -1,3 +1,5 @@
+mod host;
+
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use crate::fault::{Fault, FaultyApi};
 use crate::log::Log;
 use crate::state::State;
 use crate::workload_api::WorkloadApi;
+use host::LocalHost;
 
 /// How many connections a listener holds; one more waits until another ends.
 const MAX_CONNECTIONS: usize = 1024;
@@ -81,6 +84,8 @@ impl Server {
     async fn accept_unix(&self, listener: &UnixListener) -> io::Result<Connection> {
         let (stream, _) = listener.accept().await?;
         let caller = Caller::unix(Arc::clone(&self.name), stream.peer_cred()?);
+        let (requests, answers) = stream.into_split();
+        let stream = tokio::io::join(LocalHost::new(requests), answers);
         Ok(self.connection(caller, stream))
     }
 
