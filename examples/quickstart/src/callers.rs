@@ -22,7 +22,7 @@ pub(crate) struct Caller {
     port: u16,
 }
 
-/// What came back, or that the handshake was refused.
+/// What came back, or that the server refused the handshake.
 pub(crate) enum Answer {
     Http(http::StatusCode, String),
     Grpc(tonic::Code, String),
@@ -99,7 +99,7 @@ impl Caller {
 
 fn refused(error: &(dyn std::error::Error + 'static)) -> Result<Answer, BoxError> {
     let failure = Failure::of(error);
-    if failure.is_refused_by_server() || failure.is_refused_by_client() {
+    if failure.is_refused_by_server() {
         Ok(Answer::Refused(failure.to_string()))
     } else {
         Err(failure.to_string().into())

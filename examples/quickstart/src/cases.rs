@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::callers::{Answer, Caller, NEW_ORDER};
+use crate::handshakes::Reasons;
 use crate::orders::Refusals;
 use crate::{BoxError, workload};
 
@@ -39,6 +40,7 @@ pub(crate) async fn run(
     agent: &Agent,
     port: u16,
     refusals: &Refusals,
+    handshakes: &mut Reasons,
 ) -> Result<Vec<Outcome>, BoxError> {
     let attempts = [
         ("payment-processor", CREATE, "201 Created"),
@@ -61,7 +63,10 @@ pub(crate) async fn run(
             HEALTH => caller.http(Method::GET, "/healthz", "").await?,
             _ => caller.grpc().await?,
         };
-        let (actual, why) = describe(answer, refusals);
+        let (actual, why) = match answer {
+            Answer::Refused(_) => (REFUSED.to_owned(), refusal(handshakes).await),
+            answer => describe(answer, refusals),
+        };
         let caller = if name == "intruder" {
             "payment-processor of elsewhere.test"
         } else {
@@ -76,7 +81,7 @@ pub(crate) async fn run(
         });
     }
     let (actual, why) = match without_certificate(agent, port).await? {
-        Some(refusal) => (REFUSED.to_owned(), refusal),
+        Some(_) => (REFUSED.to_owned(), refusal(handshakes).await),
         None => ("an answer".to_owned(), String::new()),
     };
     outcomes.push(Outcome {
@@ -87,6 +92,11 @@ pub(crate) async fn run(
         why,
     });
     Ok(outcomes)
+}
+
+/// What the server knows. The client was told less.
+async fn refusal(handshakes: &mut Reasons) -> String {
+    format!("the service refused: {}", handshakes.next().await)
 }
 
 fn describe(answer: Answer, refusals: &Refusals) -> (String, String) {
@@ -101,7 +111,7 @@ fn describe(answer: Answer, refusals: &Refusals) -> (String, String) {
             ("PERMISSION_DENIED".to_owned(), why(server))
         }
         Answer::Grpc(code, server) => (format!("{code:?}"), why(server)),
-        Answer::Refused(refusal) => (REFUSED.to_owned(), refusal),
+        Answer::Refused(told) => (REFUSED.to_owned(), told),
     }
 }
 

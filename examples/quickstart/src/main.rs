@@ -12,6 +12,7 @@
 
 mod callers;
 mod cases;
+mod handshakes;
 mod orders;
 mod table;
 mod traffic;
@@ -24,6 +25,10 @@ use spiffe_acceptor::{Acceptor, serve};
 use spiffe_devkit::{Agent, Entry, TrustDomainSpec};
 use spiffe_source::Source;
 use tokio::sync::oneshot;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::prelude::*;
+
+use crate::handshakes::Reasons;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -37,11 +42,15 @@ const TTL: Duration = Duration::from_secs(4);
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+    let (listener, handshakes) = Reasons::listen();
+    let log = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        .with_filter(EnvFilter::from_default_env());
+    tracing_subscriber::registry()
+        .with(log)
+        .with(listener)
         .init();
-    match run().await {
+    match run(handshakes).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -51,7 +60,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<bool, BoxError> {
+async fn run(mut handshakes: Reasons) -> Result<bool, BoxError> {
     let agent = start_agent().await?;
     let source = workload(&agent, "orders").connect().await?;
 
@@ -72,7 +81,7 @@ async fn run() -> Result<bool, BoxError> {
         "{ORDERS} listens on 127.0.0.1:{port}; SVIDs live for {} s\n",
         TTL.as_secs()
     );
-    let outcomes = cases::run(&agent, port, &refusals).await?;
+    let outcomes = cases::run(&agent, port, &refusals, &mut handshakes).await?;
     println!("{}", table::render(&outcomes));
 
     let report = traffic::until_rotated(&agent, port, source).await?;
