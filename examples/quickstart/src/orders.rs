@@ -17,7 +17,14 @@ use crate::{BoxError, PAYMENT_PROCESSOR};
 
 /// What the schema compiles to.
 pub(crate) mod v1 {
-    #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
+    #![allow(
+        missing_docs,
+        unreachable_pub,
+        clippy::all,
+        clippy::allow_attributes_without_reason,
+        clippy::as_conversions,
+        reason = "generated"
+    )]
     tonic::include_proto!("orders.v1");
 }
 

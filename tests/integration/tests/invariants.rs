@@ -357,7 +357,11 @@ async fn invariant_7_the_authority_rotates_in_steps_under_traffic() {
         .to_owned();
     let roots = |snapshot: &Snapshot| snapshot.bundle(&own).unwrap().authorities().len();
     let renewed = |snapshot: &Snapshot| snapshot.svid().unwrap().verified().serial() != old_serial;
-    let steps: [(&(dyn Fn() + Sync), &(dyn Fn(&Snapshot) -> bool + Sync)); 3] = [
+    type Step<'s> = (
+        &'s (dyn Fn() + Sync),
+        &'s (dyn Fn(&Snapshot) -> bool + Sync),
+    );
+    let steps: [Step<'_>; 3] = [
         (&|| agent.prepare_authority(&own).unwrap(), &|snapshot| {
             roots(snapshot) == 2
         }),
