@@ -1,13 +1,11 @@
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::{PATIENCE, Running, program};
+use crate::{Running, program};
 
 /// Two trust domains that do not know each other, and a listener for each caller; the one for
 /// strangers gives nobody an identity.
@@ -31,10 +29,13 @@ entries:
     on: [foreigner]
 ";
 
+const LISTENERS: usize = 4;
+
 /// `spiffectl dev agent`: a Workload API for the programs of one test.
 pub struct Agent {
     _process: Running,
     directory: TempDir,
+    endpoints: BTreeMap<String, String>,
 }
 
 impl Agent {
@@ -46,55 +47,37 @@ impl Agent {
         std::fs::write(&config, DECLARATION).expect("the file can be written");
         let mut command = Command::new(program("spiffectl"));
         command.args(["dev", "agent", "--config"]).arg(config);
-        let agent = Self {
-            _process: Running::start(&mut command),
+        let mut process = Running::start(&mut command);
+        // It listens when it says so.
+        let endpoints = (0..LISTENERS).map(|_| {
+            let listener = process.line("# ");
+            (listener, process.line("export SPIFFE_ENDPOINT_SOCKET="))
+        });
+        let endpoints = endpoints.collect();
+        Self {
+            _process: process,
             directory,
-        };
-        for listener in ["server", "caller", "foreigner", "stranger", "control"] {
-            let _ = agent.connect(listener);
+            endpoints,
         }
-        agent
     }
 
-    /// Where the Workload API answers, as `SPIFFE_ENDPOINT_SOCKET` says it.
+    /// Where the Workload API answers, as the agent tells a person to set `SPIFFE_ENDPOINT_SOCKET`.
     #[must_use]
-    pub fn endpoint(&self, listener: &str) -> String {
-        format!("unix://{}", self.socket(listener).display())
+    pub fn endpoint(&self, listener: &str) -> &str {
+        self.endpoints
+            .get(listener)
+            .unwrap_or_else(|| panic!("there is no listener `{listener}`: {:?}", self.endpoints))
     }
 
     /// Tells the agent a command, such as `rotate svids`.
     pub fn tell(&self, command: &str) {
-        let mut control = self.connect("control");
+        let socket = self.directory.path().join("sockets/control.sock");
+        let mut control = UnixStream::connect(socket).expect("the agent takes commands");
         writeln!(control, "{command}").expect("the control socket takes a line");
         let mut answer = String::new();
         control
             .read_to_string(&mut answer)
             .expect("the control socket answers");
         assert!(answer.starts_with("ok"), "{command}: {answer}");
-    }
-
-    /// The directory of its sockets, each named after its listener.
-    #[must_use]
-    pub fn sockets(&self) -> PathBuf {
-        self.directory.path().join("sockets")
-    }
-
-    fn socket(&self, listener: &str) -> PathBuf {
-        self.sockets().join(format!("{listener}.sock"))
-    }
-
-    /// Waits until the agent listens there.
-    fn connect(&self, listener: &str) -> UnixStream {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match UnixStream::connect(self.socket(listener)) {
-                Ok(stream) => return stream,
-                Err(error) => assert!(
-                    Instant::now() < deadline,
-                    "nobody listens at {listener}: {error}"
-                ),
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
     }
 }

@@ -1,8 +1,4 @@
 //! The Python package `spiffe` as a client of the devkit's Workload API.
-//!
-//! On a Unix socket, gRPC's C core sends the escaped path of the socket as `:authority`, and the HTTP/2
-//! library under the devkit takes `%2F` in an authority for a protocol error. A path without a slash
-//! needs no escape, so the scripts run in the directory of the sockets.
 
 use std::process::Command;
 
@@ -11,9 +7,10 @@ use interop::{Agent, Running};
 /// A script in python/, about to ask the agent at that listener.
 fn python(script: &str, agent: &Agent, listener: &str) -> Command {
     let mut command = interop::python(script);
-    command
-        .current_dir(agent.sockets())
-        .arg(format!("unix:{listener}.sock"));
+    let endpoint = agent.endpoint(listener);
+    // gRPC's C core escapes an absolute path into `:authority`, which is no host then.
+    assert!(endpoint.starts_with("unix:///"), "{endpoint}");
+    command.arg(endpoint);
     command
 }
 

@@ -63,11 +63,13 @@ impl Table {
     }
 }
 
+/// Short ones too, so that an entry that grew on the way would soon be missed.
 fn escaped(chance: &mut Chance) -> String {
-    let names: String = (0..chance.below(600))
+    let length = if chance.coin() { 6 } else { 600 };
+    let names: String = (0..chance.below(length))
         .map(|_| char::from(b'a' + chance.below(4) as u8))
         .collect();
-    format!("run%2F{names}")
+    format!("%2F{names}")
 }
 
 /// All that may stand within a value.
@@ -137,7 +139,7 @@ async fn the_client_and_the_server_agree_on_the_dynamic_table() {
             to_server.write_all(&headers).await.unwrap();
 
             let request = requests_seen.recv().await.unwrap();
-            let local = &"localhost"[..host.len().min(9)];
+            let local = "localhost".get(..host.len()).unwrap_or("localhost");
             assert_eq!(request.uri().authority().unwrap(), local);
             for name in ["x", "x-longer-name", "te-st"] {
                 let sent = expected.iter().filter(|field| field.0 == name);
