@@ -6,6 +6,7 @@
 )]
 
 mod ci;
+mod controls;
 mod satellite;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,12 @@ mod flags {
             cmd ci {
                 /// Runs this step alone; may be given several times.
                 repeated --only step: String
+            }
+            /// Removes the checks that keep the invariants of CONTRIBUTING.md, one after another in a
+            /// copy of the workspace (target/controls), and demands that the test of each then fails.
+            /// All of them, or those that are named.
+            cmd controls {
+                repeated name: String
             }
             /// Runs the project's programs against curl and other implementations of SPIFFE
             /// (tests/interop). What follows `--` goes to the test runner.
@@ -53,6 +60,7 @@ fn main() -> anyhow::Result<()> {
     shell.change_dir(root());
     match chore.subcommand {
         flags::XtaskCmd::Ci(ci) => ci::run(&shell, &ci.only),
+        flags::XtaskCmd::Controls(controls) => controls::run(&shell, &controls.name),
         flags::XtaskCmd::Interop(interop) => satellite::interop(&shell, &interop.args),
         flags::XtaskCmd::Bench(bench) => satellite::bench(&shell, &bench.name),
         flags::XtaskCmd::Fuzz(fuzz) => {
