@@ -2,6 +2,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,6 +29,8 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 const DRAIN: Duration = Duration::from_secs(10);
+/// What a task may take beyond the deadline that it keeps itself.
+const LEAVE_BEHIND: Duration = Duration::from_secs(1);
 const LONGEST_LEAD: Duration = Duration::from_secs(30);
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
@@ -136,6 +140,7 @@ where
     async fn run(mut self) -> Result<(), ServeError> {
         let connections = TaskTracker::new();
         let stop = CancellationToken::new();
+        let cut = Arc::new(AtomicUsize::new(0));
         loop {
             let (stream, address) = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -148,23 +153,41 @@ where
                 self.header_timeout,
                 stop.clone(),
             );
+            let (stop, cut) = (stop.clone(), cut.clone());
             connections.spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(target: "spiffe_acceptor", { peer.address = %address, error }, "connection ended with an error");
+                match connection.await {
+                    Ok(End::Peaceful) => {}
+                    Ok(End::Cut) => {
+                        tracing::debug!(target: "spiffe_acceptor", { peer.address = %address }, "what was in flight took too long: connection cut");
+                        if stop.is_cancelled() {
+                            cut.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                    Err(error) => {
+                        tracing::debug!(target: "spiffe_acceptor", { peer.address = %address, error }, "connection ended with an error");
+                    }
                 }
             });
         }
         drop(self.listener);
         stop.cancel();
         connections.close();
-        match tokio::time::timeout(self.drain, connections.wait()).await {
-            Ok(()) => Ok(()),
-            Err(_) => Err(ServeError {
-                cut: connections.len(),
+        // Each connection keeps the deadline itself; one that does not is left behind.
+        let _ = tokio::time::timeout(self.drain + LEAVE_BEHIND, connections.wait()).await;
+        match cut.load(Ordering::Relaxed) + connections.len() {
+            0 => Ok(()),
+            cut => Err(ServeError {
+                cut,
                 after: self.drain,
             }),
         }
     }
+}
+
+/// How a connection ended.
+enum End {
+    Peaceful,
+    Cut,
 }
 
 async fn serve_connection<S, B>(
@@ -173,7 +196,7 @@ async fn serve_connection<S, B>(
     drain: Duration,
     header_timeout: Duration,
     stop: CancellationToken,
-) -> Result<(), BoxError>
+) -> Result<End, BoxError>
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send,
@@ -220,22 +243,26 @@ struct Life {
 }
 
 impl Life {
-    async fn drive<C>(self, connection: C) -> Result<(), BoxError>
+    async fn drive<C>(self, connection: C) -> Result<End, BoxError>
     where
         C: GracefulConnection,
         C::Error: Into<BoxError>,
     {
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
-            finished = connection.as_mut() => return finished.map_err(Into::into),
+            finished = connection.as_mut() => return ended(finished),
             () = self.stop.cancelled() => {}
             () = self.connection.close_requested() => {}
             () = tokio::time::sleep(retirement(self.peer.expires_in())) => {}
         }
         connection.as_mut().graceful_shutdown();
         match tokio::time::timeout(self.drain, connection).await {
-            Ok(finished) => finished.map_err(Into::into),
-            Err(_) => Err("what was in flight took too long: the connection was cut".into()),
+            Ok(finished) => ended(finished),
+            Err(_) => Ok(End::Cut),
         }
     }
+}
+
+fn ended<E: Into<BoxError>>(finished: Result<(), E>) -> Result<End, BoxError> {
+    finished.map(|()| End::Peaceful).map_err(Into::into)
 }

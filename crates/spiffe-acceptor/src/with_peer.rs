@@ -9,7 +9,13 @@ use spiffe_peer::PeerIdentity;
 use tower_service::Service;
 
 /// Headers in which proxies forward identities. Here the peer itself would have written them.
-const FORWARDED_IDENTITY: [&str; 2] = ["x-forwarded-client-cert", "x-spiffe-id"];
+/// Some frameworks read `_` as `-`.
+const FORWARDED_IDENTITY: [&str; 4] = [
+    "x-forwarded-client-cert",
+    "x_forwarded_client_cert",
+    "x-spiffe-id",
+    "x_spiffe_id",
+];
 
 /// A service that hands every request of one connection on with the identity of its peer, and
 /// answers 401 once that identity is no longer current.

@@ -69,7 +69,7 @@ impl Worker {
         if outcome.snapshot.svid().is_none() {
             let problem = outcome.problems.first().cloned().unwrap_or_default();
             self.failure.send_replace(Some(Failure::BadAnswer(problem)));
-        } else if outcome.problems.is_empty() {
+        } else {
             self.backoff.reset();
             self.failure.send_replace(None);
         }
