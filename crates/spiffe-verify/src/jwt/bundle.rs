@@ -50,6 +50,18 @@ struct Document<'a> {
     spiffe_refresh_hint: bool,
 }
 
+#[derive(Deserialize)]
+struct NamesUse {
+    #[serde(default, rename = "use", deserialize_with = "present")]
+    names_use: bool,
+}
+
+/// Asks every key, also one that cannot be used otherwise; what cannot even be asked counts as one
+/// that names a use.
+fn names_no_use(raw: &RawValue) -> bool {
+    serde_json::from_str::<NamesUse>(raw.get()).is_ok_and(|key| !key.names_use)
+}
+
 /// A JWK as it is written. A member that stands in it twice, or has the wrong type, makes the key
 /// malformed.
 #[derive(Deserialize)]
@@ -80,16 +92,16 @@ impl JwtBundle {
     ///
     /// # Errors
     ///
-    /// [`InvalidBundle`] where the document is no JWK Set, or larger than 1 MiB or 512 keys. A
+    /// [`InvalidJwtBundle`] where the document is no JWK Set, or larger than 1 MiB or 512 keys. A
     /// single key that cannot be used is no error.
-    pub fn parse(trust_domain: TrustDomain, jwks: &[u8]) -> Result<Self, InvalidBundle> {
+    pub fn parse(trust_domain: TrustDomain, jwks: &[u8]) -> Result<Self, InvalidJwtBundle> {
         if jwks.len() > MAX_BYTES {
-            return Err(InvalidBundle(Why::TooLong));
+            return Err(InvalidJwtBundle(Why::TooLong));
         }
         let document: Document<'_> = serde_json::from_slice(jwks)
-            .map_err(|error| InvalidBundle(Why::Json(Box::from(cause(&error)))))?;
+            .map_err(|error| InvalidJwtBundle(Why::Json(Box::from(cause(&error)))))?;
         if document.keys.len() > MAX_KEYS {
-            return Err(InvalidBundle(Why::TooManyKeys));
+            return Err(InvalidJwtBundle(Why::TooManyKeys));
         }
         let read: Vec<Jwk> = document
             .keys
@@ -98,7 +110,7 @@ impl JwtBundle {
             .collect();
         let is_plain = !document.spiffe_sequence
             && !document.spiffe_refresh_hint
-            && read.iter().all(|jwk| jwk.usage.is_none());
+            && document.keys.iter().all(|raw| names_no_use(raw));
 
         let mut keys = BTreeMap::new();
         for jwk in read.iter().filter(|jwk| jwk.is_for_tokens(is_plain)) {
@@ -188,7 +200,7 @@ impl fmt::Debug for JwtBundle {
 /// # Ok::<(), spiffe_peer::parse::InvalidId>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidBundle(Why);
+pub struct InvalidJwtBundle(Why);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Why {
@@ -197,7 +209,7 @@ enum Why {
     Json(Box<str>),
 }
 
-impl fmt::Display for InvalidBundle {
+impl fmt::Display for InvalidJwtBundle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the JWT bundle is no JWK Set: ")?;
         match &self.0 {
@@ -208,4 +220,4 @@ impl fmt::Display for InvalidBundle {
     }
 }
 
-impl std::error::Error for InvalidBundle {}
+impl std::error::Error for InvalidJwtBundle {}

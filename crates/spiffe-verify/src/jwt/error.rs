@@ -130,7 +130,7 @@ impl fmt::Display for JwtFault {
 ///
 /// let verifier = JwtVerifier::new(default_provider()?, ["spiffe://example.org/service/orders"])?;
 /// let error = verifier.verify("no.token", |_| None, SystemTime::now()).unwrap_err();
-/// assert_eq!(error.reason(), JwtFault::NotCompact);
+/// assert_eq!(error.fault(), JwtFault::NotCompact);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -148,7 +148,7 @@ enum Detail {
 impl JwtError {
     /// Why the token was refused.
     #[must_use]
-    pub fn reason(&self) -> JwtFault {
+    pub fn fault(&self) -> JwtFault {
         self.fault
     }
 

@@ -10,6 +10,6 @@ mod verify;
 #[cfg(all(test, any(feature = "aws-lc-rs", feature = "ring")))]
 mod tests;
 
-pub use bundle::{InvalidBundle, JwtBundle};
+pub use bundle::{InvalidJwtBundle, JwtBundle};
 pub use error::{JwtError, JwtFault};
 pub use verify::{JwtSvid, JwtVerifier, NoAudience};

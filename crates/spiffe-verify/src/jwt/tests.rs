@@ -183,5 +183,5 @@ fn verify(token: &str) -> Result<JwtSvid, JwtError> {
 
 #[track_caller]
 fn refused(token: &str, because: JwtFault) {
-    assert_eq!(verify(token).unwrap_err().reason(), because);
+    assert_eq!(verify(token).unwrap_err().fault(), because);
 }

@@ -36,7 +36,7 @@ use super::{JwtBundle, JwtError, JwtFault, claims};
 /// let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzcGlmZmU6Ly9leGFtcGxlLm9yZy94In0.AA";
 /// let bundle_of = |domain: &TrustDomain| (domain == own.trust_domain()).then_some(&own);
 /// let error = verifier.verify(token, bundle_of, SystemTime::now()).unwrap_err();
-/// assert_eq!(error.reason(), JwtFault::Algorithm);
+/// assert_eq!(error.fault(), JwtFault::Algorithm);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]

@@ -7,6 +7,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, SubjectAltName};
 use x509_cert::name::Name;
 
+use super::bounds;
 use super::error::{X509Error, X509Fault};
 
 const BASIC_CONSTRAINTS: der::oid::ObjectIdentifier =
@@ -27,6 +28,7 @@ pub(super) struct Certificate {
 
 impl Certificate {
     pub(super) fn parse(der: &[u8]) -> Result<Self, X509Error> {
+        bounds::check(der)?;
         let malformed = |error: der::Error| X509Error::with_detail(X509Fault::Malformed, error);
         let tbs = x509_cert::Certificate::from_der(der)
             .map_err(malformed)?
@@ -140,6 +142,7 @@ impl Certificate {
                 "more than 16 KiB of names",
             ));
         }
+        bounds::check(value)?;
         let SubjectAltName(names) = SubjectAltName::from_der(value)
             .map_err(|error| X509Error::with_detail(X509Fault::Malformed, error))?;
         if names.len() > MAX_NAMES {

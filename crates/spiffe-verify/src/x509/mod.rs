@@ -1,5 +1,6 @@
 //! X.509-SVIDs: chains of certificates that prove a SPIFFE ID (X509-SVID, section 5).
 
+mod bounds;
 mod bundle;
 mod certificate;
 mod error;

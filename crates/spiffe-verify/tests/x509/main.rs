@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod dear;
 mod mint;
 
 use std::time::{Duration, SystemTime};

@@ -45,7 +45,7 @@ fn conformance_49_a_key_for_certificates_never_verifies_a_token() {
         let bundle = bundle(&beside_a_good_one(jwk_with("use", json!(usage))));
         assert_eq!(bundle.key_ids().collect::<Vec<_>>(), ["good"], "{usage:?}");
         let error = verify_with(&bundle, &good_token()).unwrap_err();
-        assert_eq!(error.reason(), JwtFault::UnknownKey, "{usage:?}");
+        assert_eq!(error.fault(), JwtFault::UnknownKey, "{usage:?}");
     }
 }
 
@@ -53,6 +53,11 @@ fn conformance_49_a_key_for_certificates_never_verifies_a_token() {
 fn conformance_49_use_is_absent_in_a_plain_set_alone() {
     let plain = json!({"keys": [jwk_without("use")]});
     assert!(verify_with(&bundle(&plain), &good_token()).is_ok());
+
+    // A key that cannot be used still says that this is no plain set.
+    let mut broken = jwk_with("kid", json!(null));
+    broken["use"] = json!("jwt-svid");
+    assert!(usable(&json!({"keys": [broken, jwk_without("use")]})).is_empty());
 
     // A bundle document of SPIFFE says the use of every key.
     assert_eq!(usable(&beside_a_good_one(jwk_without("use"))), ["good"]);
@@ -154,7 +159,7 @@ fn conformance_90_a_key_that_cannot_be_used_costs_only_itself() {
 fn a_point_off_the_curve_verifies_nothing() {
     let off = json!({"keys": [jwk_with("y", json!(encoded(&[1; 32])))]});
     let error = verify_with(&bundle(&off), &good_token()).unwrap_err();
-    assert_eq!(error.reason(), JwtFault::Signature);
+    assert_eq!(error.fault(), JwtFault::Signature);
 }
 
 #[test]
@@ -210,7 +215,7 @@ fn of_two_keys_with_one_kid_neither_is_used() {
         json!([jwk(), twin, jwk()]),
     ] {
         let error = verify_with(&bundle(&json!({"keys": keys})), &good_token()).unwrap_err();
-        assert_eq!(error.reason(), JwtFault::UnknownKey);
+        assert_eq!(error.fault(), JwtFault::UnknownKey);
     }
 }
 
@@ -223,7 +228,7 @@ fn conformance_91_without_keys_no_token_is_accepted() {
         let bundle = bundle(&jwks);
         assert!(bundle.is_empty());
         assert_eq!(
-            verify_with(&bundle, &good_token()).unwrap_err().reason(),
+            verify_with(&bundle, &good_token()).unwrap_err().fault(),
             JwtFault::UnknownKey
         );
     }

@@ -155,7 +155,7 @@ fn conformance_44_the_end_comes_without_leeway() {
         end + Duration::from_secs(3600),
     ] {
         let error = verifier().verify(&token, |_| Some(&own), late).unwrap_err();
-        assert_eq!(error.reason(), JwtFault::Expired);
+        assert_eq!(error.fault(), JwtFault::Expired);
     }
 }
 

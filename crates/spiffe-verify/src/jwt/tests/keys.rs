@@ -16,7 +16,7 @@ fn conformance_39_each_of_the_nine_algorithms() {
         let verified = verify(&signed(&header(alg), &good_claims()));
         if alg == "ES512" && !provider_has_p521() {
             assert_eq!(
-                verified.unwrap_err().reason(),
+                verified.unwrap_err().fault(),
                 JwtFault::UnsupportedByProvider
             );
         } else {
@@ -197,18 +197,18 @@ fn conformance_46_a_bundle_speaks_for_its_own_trust_domain() {
     let error = verifier()
         .verify(&foreign_subject, pick, at(NOW))
         .unwrap_err();
-    assert_eq!(error.reason(), JwtFault::Signature);
+    assert_eq!(error.fault(), JwtFault::Signature);
 
     // No bundle of that domain, or the caller hands out the wrong one.
     let error = verifier()
         .verify(&foreign_subject, |_| None, at(NOW))
         .unwrap_err();
-    assert_eq!(error.reason(), JwtFault::UnknownTrustDomain);
+    assert_eq!(error.fault(), JwtFault::UnknownTrustDomain);
     assert!(error.to_string().contains("other.org"));
     let error = verifier()
         .verify(&foreign_subject, |_| Some(&own), at(NOW))
         .unwrap_err();
-    assert_eq!(error.reason(), JwtFault::UnknownTrustDomain);
+    assert_eq!(error.fault(), JwtFault::UnknownTrustDomain);
 
     // The same keys under another name are another authority.
     let renamed =
@@ -228,6 +228,6 @@ fn a_key_with_an_alg_serves_that_algorithm_alone() {
     assert!(verify_with(&bundle, &signed(&header("RS256"), &good_claims())).is_ok());
     for alg in ["RS384", "PS256"] {
         let error = verify_with(&bundle, &signed(&header(alg), &good_claims())).unwrap_err();
-        assert_eq!(error.reason(), JwtFault::KeyMismatch, "{alg}");
+        assert_eq!(error.fault(), JwtFault::KeyMismatch, "{alg}");
     }
 }
