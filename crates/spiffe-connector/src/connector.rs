@@ -111,7 +111,9 @@ impl Connector {
     ///
     /// Dropping the future closes the connection.
     pub async fn connect(&self, uri: &Uri) -> Result<Stream, ConnectError> {
-        let server = uri.authority().map(ToString::to_string).unwrap_or_default();
+        // Not the authority as it stands: it may hold a password.
+        let port = uri.port_u16().unwrap_or(HTTPS_PORT);
+        let server = format!("{}:{port}", uri.host().unwrap_or_default());
         let failed = |failure: ConnectFailure| ConnectError::new(server.clone(), failure);
         let host = uri.host().ok_or_else(|| failed(ConnectFailure::NoHost))?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -120,7 +122,7 @@ impl Connector {
             .current()
             .ok_or_else(|| failed(ConnectFailure::NoIdentity))?;
 
-        let dial = TcpStream::connect((host, uri.port_u16().unwrap_or(HTTPS_PORT)));
+        let dial = TcpStream::connect((host, port));
         let tcp = match timeout(self.dial_timeout, dial).await {
             Ok(dialled) => dialled.map_err(|error| failed(ConnectFailure::Dial(error)))?,
             Err(_) => {
@@ -164,12 +166,13 @@ impl Connector {
             .tls
             .current()
             .ok_or_else(|| failed(ConnectFailure::NoIdentity))?;
-        let verified = latest.identify(tls.get_ref().1.peer_certificates(), SystemTime::now());
-        let verified = verified.map_err(|error| failed(ConnectFailure::Peer(error)))?;
-        Ok(Stream::new(
-            tls,
-            PeerIdentity::assume_verified(verified.to_peer(), Connection::new()),
-        ))
+        let chain = latest
+            .identify(tls.get_ref().1.peer_certificates(), SystemTime::now())
+            .map_err(|error| failed(ConnectFailure::Peer(error)))?;
+        let connection = Connection::new();
+        let peer = PeerIdentity::assume_verified(chain.to_peer(), connection.clone());
+        let watch = self.tls.watch(chain, connection.clone());
+        Ok(Stream::new(tls, peer, connection, watch))
     }
 }
 

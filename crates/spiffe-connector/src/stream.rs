@@ -1,4 +1,5 @@
 use std::fmt;
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,6 +8,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use spiffe_peer::PeerIdentity;
+use spiffe_tls::TrustWatch;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -22,14 +24,35 @@ use crate::failure::keep_refusal;
 pub struct Stream {
     io: TokioIo<TlsStream<TcpStream>>,
     peer: PeerIdentity,
+    withdrawn: Pin<Box<dyn Future<Output = ()> + Send>>,
+    _watch: TrustWatch,
 }
 
 impl Stream {
-    pub(crate) fn new(tls: TlsStream<TcpStream>, peer: PeerIdentity) -> Self {
+    pub(crate) fn new(
+        tls: TlsStream<TcpStream>,
+        peer: PeerIdentity,
+        trust: spiffe_peer::Connection,
+        watch: TrustWatch,
+    ) -> Self {
+        let withdrawn = Box::pin(async move { trust.withdrawn().await });
         Self {
             io: TokioIo::new(tls),
             peer,
+            withdrawn,
+            _watch: watch,
         }
+    }
+
+    /// A server that is no longer trusted gets nothing more, and nothing of it is read.
+    fn poll_trusted(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.peer.is_withdrawn() || self.withdrawn.as_mut().poll(cx).is_ready() {
+            return Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the server is no longer trusted",
+            ));
+        }
+        Ok(())
     }
 
     /// The verified server.
@@ -60,7 +83,9 @@ impl Read for Stream {
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io)
+        let this = self.get_mut();
+        this.poll_trusted(cx)?;
+        Pin::new(&mut this.io)
             .poll_read(cx, buf)
             .map_err(keep_refusal)
     }
@@ -72,7 +97,9 @@ impl Write for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io)
+        let this = self.get_mut();
+        this.poll_trusted(cx)?;
+        Pin::new(&mut this.io)
             .poll_write(cx, buf)
             .map_err(keep_refusal)
     }
@@ -82,7 +109,9 @@ impl Write for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io)
+        let this = self.get_mut();
+        this.poll_trusted(cx)?;
+        Pin::new(&mut this.io)
             .poll_write_vectored(cx, bufs)
             .map_err(keep_refusal)
     }

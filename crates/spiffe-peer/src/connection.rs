@@ -70,11 +70,29 @@ impl Connection {
     ///
     /// Nothing is lost when the future is dropped: a later call sees the same wish.
     pub async fn close_requested(&self) {
+        while !self.0.closing.load(Ordering::Acquire) {
+            self.woken_unless(&self.0.closing).await;
+        }
+    }
+
+    /// Waits until the trust in the peer is withdrawn; at once if that has happened.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped: a later call sees the same end.
+    pub async fn withdrawn(&self) {
+        while !self.is_withdrawn() {
+            self.woken_unless(&self.0.withdrawn).await;
+        }
+    }
+
+    /// Waits for the next change of either flag, unless `flag` is set.
+    async fn woken_unless(&self, flag: &AtomicBool) {
         let woken = self.0.wake.notified();
         tokio::pin!(woken);
-        // Registers before the flag is read, so that a wish between the two is not missed.
+        // Registers before the flag is read, so that a change between the two is not missed.
         woken.as_mut().enable();
-        if !self.0.closing.load(Ordering::Acquire) {
+        if !flag.load(Ordering::Acquire) {
             woken.await;
         }
     }

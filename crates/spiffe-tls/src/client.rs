@@ -5,14 +5,16 @@ use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use spiffe_peer::Connection;
 use spiffe_source::{Snapshot, Source, Svid};
 use spiffe_verify::{Purpose, VerifiedChain, X509Error};
 
 use crate::error::{TlsError, refusal};
 use crate::expected::ExpectedServer;
-use crate::live::Live;
+use crate::live::{Live, Revision};
 use crate::peers::{Peers, system_time};
 use crate::server::identify;
+use crate::trust::TrustWatch;
 
 /// The client side of TLS, live: presents the own SVID, and takes no server but the expected one.
 ///
@@ -45,6 +47,11 @@ impl ClientTls {
     #[must_use]
     pub fn current(&self) -> Option<Arc<ClientRevision>> {
         self.0.current()
+    }
+
+    /// Watches over the trust in the peer of a finished handshake; see [`TrustWatch`].
+    pub fn watch(&self, chain: Arc<VerifiedChain>, connection: Connection) -> TrustWatch {
+        TrustWatch::start(self.0.clone(), chain, connection)
     }
 }
 
@@ -121,6 +128,12 @@ impl ClientRevision {
         now: SystemTime,
     ) -> Result<Arc<VerifiedChain>, X509Error> {
         identify(&self.peers, chain, now)
+    }
+}
+
+impl Revision for ClientRevision {
+    fn still_trusts(&self, chain: &VerifiedChain) -> bool {
+        self.peers.still_trusts(chain)
     }
 }
 

@@ -44,7 +44,8 @@ pub(crate) fn refusal(error: impl Error + Send + Sync + 'static) -> rustls::Erro
 /// rustls itself.
 ///
 /// ```
-/// ///
+/// use spiffe_verify::X509Error;
+///
 /// let io_error = std::io::Error::other("connection reset");
 /// assert!(spiffe_tls::refused_with::<X509Error>(&io_error).is_none());
 /// ```

@@ -26,10 +26,12 @@ mod expected;
 mod live;
 mod peers;
 mod server;
+mod trust;
 
 pub use client::{ClientRevision, ClientTls};
 pub use error::{TlsError, refused_with};
 pub use expected::{ExpectedServer, InvalidExpectation, UnexpectedServer};
 #[doc(no_inline)]
 pub use rustls;
-pub use server::{ServerRevision, ServerRevisions, ServerTls};
+pub use server::{ServerRevision, ServerTls};
+pub use trust::TrustWatch;

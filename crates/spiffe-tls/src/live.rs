@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use spiffe_source::{Snapshot, Source};
+use spiffe_verify::VerifiedChain;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -12,6 +13,12 @@ use crate::error::TlsError;
 pub(crate) struct Live<T> {
     current: watch::Receiver<Option<Arc<T>>>,
     follower: AbortHandle,
+}
+
+/// What is built from a snapshot, and judges peers by it.
+pub(crate) trait Revision: Send + Sync + 'static {
+    /// Whether what anchored a chain under an earlier revision is trusted under this one.
+    fn still_trusts(&self, chain: &VerifiedChain) -> bool;
 }
 
 impl<T: Send + Sync + 'static> Live<T> {
@@ -54,11 +61,8 @@ impl<T: Send + Sync + 'static> Live<T> {
 }
 
 impl<T> Live<T> {
-    /// Follows what is built from now on.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Option<Arc<T>>> {
-        let mut current = self.current.clone();
-        current.mark_unchanged();
-        current
+        self.current.clone()
     }
 }
 

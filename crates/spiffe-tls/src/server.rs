@@ -6,14 +6,15 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use spiffe_peer::Connection;
 use spiffe_source::{Snapshot, Source};
 use spiffe_verify::{Purpose, VerifiedChain, X509Error, X509Fault};
-use tokio::sync::watch;
 
 use crate::client::own_certificate;
 use crate::error::{TlsError, refusal};
-use crate::live::Live;
+use crate::live::{Live, Revision};
 use crate::peers::{Peers, system_time};
+use crate::trust::TrustWatch;
 
 /// The server side of TLS, live: presents the own SVID and demands one of the client.
 ///
@@ -45,40 +46,9 @@ impl ServerTls {
         self.0.current()
     }
 
-    /// Follows the revisions that come from now on.
-    #[must_use]
-    pub fn revisions(&self) -> ServerRevisions {
-        ServerRevisions(self.0.subscribe())
-    }
-}
-
-/// The revisions of a [`ServerTls`], one after another.
-///
-/// ```no_run
-/// # async fn example(tls: spiffe_tls::ServerTls) {
-/// let mut revisions = tls.revisions();
-/// match revisions.changed().await {
-///     Some(revision) => println!("revision {}", revision.revision()),
-///     None => println!("the identity was withdrawn"),
-/// }
-/// # }
-/// ```
-#[derive(Debug)]
-pub struct ServerRevisions(watch::Receiver<Option<Arc<ServerRevision>>>);
-
-impl ServerRevisions {
-    /// Waits for the next revision; none where the identity was withdrawn. Several in quick
-    /// succession may be seen as one.
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing is lost when the future is dropped: the next call gives the change.
-    pub async fn changed(&mut self) -> Option<Arc<ServerRevision>> {
-        if self.0.changed().await.is_err() {
-            // Whatever could change it is gone.
-            std::future::pending::<()>().await;
-        }
-        self.0.borrow_and_update().clone()
+    /// Watches over the trust in the peer of a finished handshake; see [`TrustWatch`].
+    pub fn watch(&self, chain: Arc<VerifiedChain>, connection: Connection) -> TrustWatch {
+        TrustWatch::start(self.0.clone(), chain, connection)
     }
 }
 
@@ -149,10 +119,10 @@ impl ServerRevision {
     ) -> Result<Arc<VerifiedChain>, X509Error> {
         identify(&self.peers, chain, now)
     }
+}
 
-    /// Whether what anchored a peer's chain under an earlier revision is trusted under this one.
-    #[must_use]
-    pub fn still_trusts(&self, chain: &VerifiedChain) -> bool {
+impl Revision for ServerRevision {
+    fn still_trusts(&self, chain: &VerifiedChain) -> bool {
         self.peers.still_trusts(chain)
     }
 }
