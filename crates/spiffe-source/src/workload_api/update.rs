@@ -29,6 +29,8 @@ pub(super) struct Reader {
 /// The next snapshot, and what in the update could not be used.
 pub(super) struct Outcome {
     pub(super) snapshot: Snapshot,
+    /// Whether the own SVID comes from this update, rather than being kept from an earlier one.
+    pub(super) own_is_fresh: bool,
     pub(super) problems: Vec<String>,
 }
 
@@ -52,13 +54,12 @@ impl Reader {
         now: SystemTime,
     ) -> Outcome {
         let mut problems = Vec::new();
-        let (svids, own_bundle) = match self.own(update, now, &mut problems) {
-            Ok(own) => own,
-            Err(problem) => {
-                problems.push(format!("own SVID: {problem}"));
-                kept(before, update)
-            }
-        };
+        let own = self.own(update, now, &mut problems);
+        let own_is_fresh = own.is_ok();
+        let (svids, own_bundle) = own.unwrap_or_else(|problem| {
+            problems.push(format!("own SVID: {problem}"));
+            kept(before, update)
+        });
         let mut bundles: BTreeMap<_, _> =
             self.foreign(before, update, own_bundle.as_deref(), &mut problems);
         if let Some(bundle) = own_bundle {
@@ -66,6 +67,7 @@ impl Reader {
         }
         Outcome {
             snapshot: Snapshot::new(before.revision() + 1, svids, bundles),
+            own_is_fresh,
             problems,
         }
     }
@@ -160,29 +162,32 @@ impl Reader {
         own: Option<&X509Bundle>,
         problems: &mut Vec<String>,
     ) -> BTreeMap<TrustDomain, Arc<X509Bundle>> {
+        let given = |domain: &TrustDomain| update.federated_bundles.get(&domain.id_string());
+        if let Some(own) = own
+            .map(X509Bundle::trust_domain)
+            .filter(|own| given(own).is_some())
+        {
+            problems.push(format!(
+                "{own} is the own trust domain: its entry among the federated bundles is ignored"
+            ));
+        }
         let mut bundles = BTreeMap::new();
-        for (key, der) in &update.federated_bundles {
-            let domain = match parse::trust_domain_id(key) {
-                Ok(domain) => domain,
-                Err(error) => {
-                    problems.push(format!("federated bundle: {error}"));
-                    continue;
+        // Only what the operator has named is looked at, however much the agent sends.
+        let foreign = self
+            .federated
+            .iter()
+            .filter(|domain| own.is_none_or(|own| own.trust_domain() != *domain));
+        for (domain, der) in foreign.filter_map(|domain| Some((domain, given(domain)?))) {
+            match X509Bundle::from_der(domain.clone(), der) {
+                // An equal bundle stays the same one, so that nothing is built again for it.
+                Ok(bundle) => {
+                    let known = before
+                        .bundle_arc(domain)
+                        .filter(|known| ***known == bundle)
+                        .cloned();
+                    bundles.insert(domain.clone(), known.unwrap_or_else(|| Arc::new(bundle)));
                 }
-            };
-            if own.is_some_and(|own| *own.trust_domain() == domain) {
-                problems.push(format!("{domain} is the own trust domain: its entry among the federated bundles is ignored"));
-            } else if self.federated.contains(&domain) {
-                match X509Bundle::from_der(domain.clone(), der) {
-                    // An equal bundle stays the same one, so that nothing is built again for it.
-                    Ok(bundle) => {
-                        let known = before
-                            .bundle_arc(&domain)
-                            .filter(|known| ***known == bundle)
-                            .cloned();
-                        bundles.insert(domain, known.unwrap_or_else(|| Arc::new(bundle)));
-                    }
-                    Err(error) => problems.push(error.to_string()),
-                }
+                Err(error) => problems.push(error.to_string()),
             }
         }
         bundles

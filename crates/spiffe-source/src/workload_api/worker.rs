@@ -66,12 +66,12 @@ impl Worker {
         for problem in &outcome.problems {
             tracing::warn!(target: "spiffe_source", endpoint = %self.endpoint, problem, "a part of an update cannot be used");
         }
-        if outcome.snapshot.svid().is_none() {
-            let problem = outcome.problems.first().cloned().unwrap_or_default();
-            self.failure.send_replace(Some(Failure::BadAnswer(problem)));
-        } else {
+        if outcome.own_is_fresh {
             self.backoff.reset();
             self.failure.send_replace(None);
+        } else {
+            let problem = outcome.problems.first().cloned().unwrap_or_default();
+            self.failure.send_replace(Some(Failure::BadAnswer(problem)));
         }
         let last_error = outcome.problems.into_iter().next();
         self.publish(&before, outcome.snapshot, State::Live, last_error);
