@@ -10,7 +10,6 @@ use tokio_rustls::TlsAcceptor;
 use crate::error::{AcceptorError, AcceptorFailure, HandshakeError, HandshakeFailure};
 use crate::listener::Listener;
 use crate::stream::Stream;
-use crate::trust::TrustWatch;
 
 /// What the stock acceptors of this field allow, and long enough for a bad mobile line.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -67,8 +66,10 @@ impl Acceptor {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let revisions = self.tls.revisions();
-        let revision = self.tls.current().ok_or(HandshakeFailure::NoIdentity)?;
+        let Some(revision) = self.tls.current() else {
+            let _ = tokio::time::timeout(LINGER, say_internal_error(io)).await;
+            return Err(HandshakeFailure::NoIdentity.into());
+        };
         let accept = TlsAcceptor::from(revision.config().clone())
             .accept(io)
             .into_fallible();
@@ -81,13 +82,32 @@ impl Acceptor {
             Err(_) => return Err(HandshakeFailure::Timeout(self.timeout).into()),
         };
         // Trust that went while the peer took its time is gone: the latest revision has the last word.
-        let latest = self.tls.current().ok_or(HandshakeFailure::NoIdentity)?;
-        let verified = latest.identify(tls.get_ref().1.peer_certificates(), SystemTime::now());
+        let verdict = match self.tls.current() {
+            Some(latest) => latest
+                .identify(tls.get_ref().1.peer_certificates(), SystemTime::now())
+                .map_err(HandshakeFailure::Peer),
+            None => Err(HandshakeFailure::NoIdentity),
+        };
+        let chain = match verdict {
+            Ok(chain) => chain,
+            Err(refusal) => {
+                let _ = tokio::time::timeout(LINGER, let_alert_arrive(tls)).await;
+                return Err(refusal.into());
+            }
+        };
         let connection = Connection::new();
-        let chain = verified.map_err(HandshakeFailure::Peer)?;
         let peer = PeerIdentity::assume_verified(chain.to_peer(), connection.clone());
-        let watch = TrustWatch::start(chain, connection.clone(), revisions);
+        let watch = self.tls.watch(chain, connection.clone());
         Ok(Stream::new(tls, peer, connection, watch))
+    }
+}
+
+/// A server without identity has no configuration to speak TLS with. So that its clients need not
+/// guess, it says the one thing that it can: a fatal alert, `internal_error` (RFC 8446, section 6).
+async fn say_internal_error<IO: AsyncRead + AsyncWrite + Unpin>(mut io: IO) {
+    const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
+    if io.write_all(&ALERT).await.is_ok() {
+        let_alert_arrive(io).await;
     }
 }
 

@@ -44,7 +44,6 @@ mod handshake;
 mod listener;
 mod serve;
 mod stream;
-mod trust;
 mod with_peer;
 
 #[cfg(feature = "axum")]
@@ -53,6 +52,6 @@ pub use error::{AcceptorError, HandshakeError, ServeError};
 pub use handshake::{Acceptor, AcceptorBuilder};
 pub use listener::Listener;
 pub use serve::{Serve, serve};
-pub use spiffe_peer::PeerIdentity;
+pub use spiffe_peer::{Connection, PeerIdentity};
 pub use stream::{HasPeer, Stream};
 pub use with_peer::{ResponseFuture, WithPeer};

@@ -83,6 +83,16 @@ impl Listener {
         }
     }
 
+    /// A peer whose handshake is done and who has not been handed out; does not wait for any.
+    pub(crate) fn finished(&mut self) -> Option<(Stream<TcpStream>, SocketAddr)> {
+        while let Some(finished) = self.handshakes.try_join_next() {
+            if let Ok(Some(accepted)) = finished {
+                return Some(accepted);
+            }
+        }
+        None
+    }
+
     fn begin(&mut self, tcp: TcpStream, address: SocketAddr) {
         self.make_room();
         let acceptor = self.acceptor.clone();

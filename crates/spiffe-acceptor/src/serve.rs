@@ -3,7 +3,8 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,13 +33,19 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// What a task may take beyond the deadline that it keeps itself.
 const LEAVE_BEHIND: Duration = Duration::from_secs(1);
 const LONGEST_LEAD: Duration = Duration::from_secs(30);
+/// How often a quiet HTTP/2 peer is asked whether it is there, and how long it may take to answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
 /// Serves a Tower service on a listener: HTTP/1.1 and HTTP/2, as the handshake has settled.
 ///
 /// Every request carries the [`PeerIdentity`] of its connection. A connection closes shortly before
-/// its peer's identity ends, at once when the peer is no longer trusted, or when somebody calls [`PeerIdentity::close`]. Awaiting the answer runs
-/// the server.
+/// its peer's identity ends, when the peer is no longer trusted, or when somebody calls
+/// [`PeerIdentity::close`]; what is in flight then has the time of [`Serve::drain_within`] to finish.
+/// Upgraded connections (WebSocket) are not served. Awaiting the answer runs the server.
+///
+/// A client that sends a request in the very moment in which its connection is being closed sees an
+/// error that says that nothing was processed, and may retry; HTTP/2 clients of hyper do so.
 ///
 /// ```no_run
 /// # use std::time::Duration;
@@ -96,8 +103,8 @@ impl<S> Serve<S> {
         self
     }
 
-    /// How long an HTTP/1.1 client may take for the head of a request, and how long its connection
-    /// may be idle; 30 s by default.
+    /// How long a client may take for its first request and, over HTTP/1.1, for the head of each
+    /// request and between two; 30 s by default.
     pub fn header_timeout(mut self, timeout: Duration) -> Self {
         self.header_timeout = timeout;
         self
@@ -141,18 +148,9 @@ where
         let connections = TaskTracker::new();
         let stop = CancellationToken::new();
         let cut = Arc::new(AtomicUsize::new(0));
-        loop {
-            let (stream, address) = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                () = &mut self.shutdown => break,
-            };
-            let connection = serve_connection(
-                stream,
-                self.app.clone(),
-                self.drain,
-                self.header_timeout,
-                stop.clone(),
-            );
+        let serve = |(stream, address), app: &S, drain, header_timeout| {
+            let connection =
+                serve_connection(stream, app.clone(), drain, header_timeout, stop.clone());
             let (stop, cut) = (stop.clone(), cut.clone());
             connections.spawn(async move {
                 match connection.await {
@@ -168,12 +166,23 @@ where
                     }
                 }
             });
+        };
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => serve(accepted, &self.app, self.drain, self.header_timeout),
+                () = &mut self.shutdown => break,
+            }
+        }
+        // Who has finished the handshake may have sent a request already.
+        while let Some(accepted) = self.listener.finished() {
+            serve(accepted, &self.app, self.drain, self.header_timeout);
         }
         drop(self.listener);
         stop.cancel();
         connections.close();
         // Each connection keeps the deadline itself; one that does not is left behind.
-        let _ = tokio::time::timeout(self.drain + LEAVE_BEHIND, connections.wait()).await;
+        let _ =
+            tokio::time::timeout(self.drain.saturating_add(LEAVE_BEHIND), connections.wait()).await;
         match cut.load(Ordering::Relaxed) + connections.len() {
             0 => Ok(()),
             cut => Err(ServeError {
@@ -207,15 +216,23 @@ where
     let life = Life {
         peer: stream.peer().clone(),
         connection: stream.connection().clone(),
+        begun: Arc::default(),
+        first_request: header_timeout,
         stop,
         drain,
     };
-    let service = TowerToHyperService::new(WithPeer::new(app, life.peer.clone()));
+    let app = Noting {
+        inner: WithPeer::new(app, life.peer.clone()),
+        begun: life.begun.clone(),
+    };
+    let service = TowerToHyperService::new(app);
     if stream.is_http2() {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
-            .max_header_list_size(MAX_HEADER_BYTES);
+            .max_header_list_size(MAX_HEADER_BYTES)
+            .keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE);
         life.drive(builder.serve_connection(TokioIo::new(stream), service))
             .await
     } else {
@@ -238,6 +255,8 @@ fn retirement(expires_in: Duration) -> Duration {
 struct Life {
     peer: PeerIdentity,
     connection: Connection,
+    begun: Arc<AtomicBool>,
+    first_request: Duration,
     stop: CancellationToken,
     drain: Duration,
 }
@@ -254,12 +273,53 @@ impl Life {
             () = self.stop.cancelled() => {}
             () = self.connection.close_requested() => {}
             () = tokio::time::sleep(retirement(self.peer.expires_in())) => {}
+            () = self.idle_from_the_start() => {}
         }
         connection.as_mut().graceful_shutdown();
-        match tokio::time::timeout(self.drain, connection).await {
+        // Nothing is in flight where nothing has begun; hyper would wait for the peer's preface.
+        let begun = self.begun.load(Ordering::Relaxed);
+        let deadline = if begun {
+            self.drain
+        } else {
+            self.drain.min(LEAVE_BEHIND)
+        };
+        match tokio::time::timeout(deadline, connection).await {
             Ok(finished) => ended(finished),
-            Err(_) => Ok(End::Cut),
+            Err(_) if self.begun.load(Ordering::Relaxed) => Ok(End::Cut),
+            Err(_) => Ok(End::Peaceful),
         }
+    }
+}
+
+impl Life {
+    /// Resolves when no request has come in the time that there is for the first one.
+    async fn idle_from_the_start(&self) {
+        tokio::time::sleep(self.first_request).await;
+        if self.begun.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Notes that there has been a request.
+#[derive(Clone)]
+struct Noting<S> {
+    inner: S,
+    begun: Arc<AtomicBool>,
+}
+
+impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Noting<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> S::Future {
+        self.begun.store(true, Ordering::Relaxed);
+        self.inner.call(request)
     }
 }
 

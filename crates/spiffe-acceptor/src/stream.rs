@@ -1,13 +1,13 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use spiffe_peer::{Connection, PeerIdentity};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
-use crate::trust::TrustWatch;
+use spiffe_tls::TrustWatch;
 
 /// An accepted connection: its peer is known, what it carries is plain text again.
 ///
@@ -17,7 +17,7 @@ use crate::trust::TrustWatch;
 ///     format!("hello, {}", stream.peer())
 /// }
 /// ```
-pub struct Stream<IO> {
+pub struct Stream<IO: AsyncWrite + Unpin> {
     tls: TlsStream<IO>,
     peer: PeerIdentity,
     connection: Connection,
@@ -37,13 +37,13 @@ pub trait HasPeer {
     fn peer(&self) -> &PeerIdentity;
 }
 
-impl<IO> HasPeer for Stream<IO> {
+impl<IO: AsyncWrite + Unpin> HasPeer for Stream<IO> {
     fn peer(&self) -> &PeerIdentity {
         &self.peer
     }
 }
 
-impl<IO> Stream<IO> {
+impl<IO: AsyncWrite + Unpin> Stream<IO> {
     pub(crate) fn new(
         tls: TlsStream<IO>,
         peer: PeerIdentity,
@@ -117,11 +117,25 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<IO> {
     }
 }
 
-impl<IO> fmt::Debug for Stream<IO> {
+impl<IO: AsyncWrite + Unpin> fmt::Debug for Stream<IO> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream")
             .field("peer", &self.peer)
             .field("http2", &self.is_http2())
             .finish_non_exhaustive()
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> Drop for Stream<IO> {
+    /// Tells the peer that this is the end, where nobody has: without a close_notify a cut looks like
+    /// an attack. As much as fits into the socket at once; nobody waits for a peer that does not read.
+    fn drop(&mut self) {
+        let (io, tls) = self.tls.get_mut();
+        tls.send_close_notify();
+        let mut unsent = Vec::new();
+        if tls.wants_write() && tls.write_tls(&mut unsent).is_ok() {
+            let mut nobody = Context::from_waker(Waker::noop());
+            let _ = Pin::new(io).poll_write(&mut nobody, &unsent);
+        }
     }
 }
