@@ -16,9 +16,10 @@ use axum::routing::get;
 use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::Full;
-use integration::{ALLOWED, Caller, SERVER, Server, agent, source};
+use hyper_util::rt::TokioIo;
+use integration::{ALLOWED, Caller, SERVER, Server, agent, settled, source};
 use spiffe_acceptor::{Acceptor, PeerIdentity, ServeWithPeer, WithPeer, serve};
-use spiffe_connector::Connector;
+use spiffe_connector::{Connector, Failure};
 use spiffe_devkit::{Agent, Entry, TrustDomainSpec};
 use spiffe_peer::{AuthMethod, Connection, Fingerprint, VerifiedPeer, parse};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -304,4 +305,71 @@ async fn once_an_identity_is_withdrawn_its_requests_get_401_and_no_handler() {
         (StatusCode::OK, &http::HeaderValue::from_static("16"))
     );
     connection.close_requested().await;
+}
+
+#[tokio::test]
+async fn threats_50_a_client_that_asks_for_nothing_is_let_go() {
+    let agent = agent().start().await.unwrap();
+    let source_of_server = source(&agent, "server", &[]).await;
+    let listener = Acceptor::builder(source_of_server)
+        .bind("127.0.0.1:0")
+        .await
+        .unwrap();
+    let uri: http::Uri = format!("https://{}/", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    let app = Router::new().route("/", get(async || "ok"));
+    let server = serve(listener, app).header_timeout(Duration::from_millis(200));
+    let server = tokio::spawn(server.into_future());
+    let connector = Connector::new(source(&agent, "allowed", &[]).await, SERVER).unwrap();
+    // The handshake settles on HTTP/2, and then the client is silent: not even its preface comes.
+    let mut silent = TokioIo::new(connector.connect(&uri).await.unwrap());
+    let mut said = Vec::new();
+    silent
+        .read_to_end(&mut said)
+        .await
+        .expect("the end comes with a close_notify");
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_silent_client_does_not_hold_up_the_end_of_the_server() {
+    let agent = agent().start().await.unwrap();
+    let server = Server::start(&agent, &[]).await;
+    let connector = Connector::new(source(&agent, "allowed", &[]).await, SERVER).unwrap();
+    let uri: http::Uri = format!("https://127.0.0.1:{}/", server.port)
+        .parse()
+        .unwrap();
+    let _silent = connector.connect(&uri).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(8), server.stop())
+        .await
+        .expect("long before the drain is over")
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_server_without_identity_says_that_the_fault_is_its_own() {
+    let agent = agent().start().await.unwrap();
+    let server = Server::start(&agent, &[]).await;
+    agent
+        .withdraw(&parse::workload_id(SERVER).unwrap())
+        .unwrap();
+    settled(&server.source, |snapshot| snapshot.svid().is_none()).await;
+    let connector = Connector::new(source(&agent, "allowed", &[]).await, SERVER).unwrap();
+    let uri: http::Uri = format!("https://127.0.0.1:{}/", server.port)
+        .parse()
+        .unwrap();
+    // Its configuration follows its source in an instant.
+    let refused = loop {
+        match connector.connect(&uri).await {
+            Ok(_) => tokio::task::yield_now().await,
+            Err(refused) => break refused,
+        }
+    };
+    assert!(
+        Failure::of(&refused)
+            .to_string()
+            .contains("no identity at the moment"),
+        "{refused}"
+    );
 }

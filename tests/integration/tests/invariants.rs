@@ -17,6 +17,7 @@ use std::time::Duration;
 use http::{Request, StatusCode};
 use integration::hostile::{AnyNames, dns, shows, uri};
 use integration::{ALLOWED, Caller, FOREIGN, OTHER, SERVER, Server, agent, settled, source};
+use spiffe_acceptor::Acceptor;
 use spiffe_connector::{Connector, Failure};
 use spiffe_devkit::{Authority, IssueSpec};
 use spiffe_peer::{PeerIdentity, TrustDomain, parse};
@@ -295,6 +296,63 @@ async fn invariant_5_trust_that_is_gone_is_gone_for_open_connections_too() {
         StatusCode::OK,
         "control: nobody else is disturbed"
     );
+}
+
+#[tokio::test]
+async fn invariant_5_trust_ends_for_a_client_s_open_connection_too() {
+    let agent = agent().start().await.unwrap();
+    let (own, partner) = (domain("example.org"), domain("partner.test"));
+    let server = Server::start(&agent, &["partner.test"]).await;
+    let foreign = Caller::new(&agent, "foreign", &["example.org"], &server).await;
+    let response = foreign.send(Request::builder(), "/anyone").await.unwrap();
+    let peer = response.extensions().get::<PeerIdentity>().unwrap().clone();
+    assert!(peer.is_current(), "control");
+
+    agent.remove_bundle(&partner, &own).unwrap();
+    settled(&foreign.source, |snapshot| snapshot.bundle(&own).is_none()).await;
+    while peer.is_current() {
+        tokio::task::yield_now().await;
+    }
+    let handled = server.handled();
+    assert!(
+        foreign.get("/anyone").await.is_err(),
+        "neither the pooled connection nor a new one"
+    );
+    assert_eq!(server.handled(), handled);
+}
+
+#[tokio::test]
+async fn invariant_5_trust_ends_also_where_nobody_listens_any_more() {
+    let agent = agent().start().await.unwrap();
+    let (own, partner) = (domain("example.org"), domain("partner.test"));
+    let source_of_server = source(&agent, "server", &["partner.test"]).await;
+    let acceptor = Acceptor::builder(source_of_server.clone()).build().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("https://{}/", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    let connector =
+        Connector::new(source(&agent, "foreign", &["example.org"]).await, SERVER).unwrap();
+    let accept = async {
+        acceptor
+            .accept(listener.accept().await.unwrap().0)
+            .await
+            .unwrap()
+    };
+    // Over HTTP/2 a client waits for the server's first word; here nobody says one.
+    let (_client, stream) = tokio::join!(connector.connect(&uri), accept);
+    drop((acceptor, listener));
+    assert!(stream.peer().is_current(), "control");
+
+    agent.remove_bundle(&own, &partner).unwrap();
+    settled(&source_of_server, |snapshot| {
+        snapshot.bundle(&partner).is_none()
+    })
+    .await;
+    drop(source_of_server);
+    while stream.peer().is_current() {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -112,6 +112,12 @@ async fn invariant_13_no_secret_is_logged() {
             assert!(!logged.contains(&form), "a secret is in the log as {form}");
         }
     }
+    let with_password = "https://user:hunter2@127.0.0.1:1/".parse().unwrap();
+    let error = allowed.connector.connect(&with_password).await.unwrap_err();
+    assert!(
+        !format!("{error} {error:?}").contains("hunter2"),
+        "{error:?}"
+    );
     let leak = format!("{:?}", secrets.first().unwrap());
     assert!(
         forms(secrets.first().unwrap())
