@@ -21,7 +21,8 @@ use spiffe_source::Source;
 use tokio::signal::unix::{SignalKind, signal};
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:8443";
-const DRAIN: Duration = Duration::from_secs(10);
+/// With what ending the process takes, ten seconds in all.
+const DRAIN: Duration = Duration::from_secs(9);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -41,6 +42,12 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut stop = Box::pin(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    });
     let app = Router::new()
         .route(
             "/api/hello",
@@ -60,17 +67,17 @@ async fn run() -> Result<(), Box<dyn Error>> {
         )
         .build()?;
 
-    let source = Source::workload_api().connect().await?;
+    let source = tokio::select! {
+        source = Source::workload_api().connect() => source?,
+        () = &mut stop => return Ok(()),
+    };
     let address = std::env::var("HTTP_ADDRESS").unwrap_or_else(|_| DEFAULT_ADDRESS.to_owned());
     let listener = Acceptor::builder(source.clone()).bind(address).await?;
     println!("{}", source.status());
     println!("listening on {}", listener.local_addr()?);
     serve(listener, app)
         .with_graceful_shutdown(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
+            stop.await;
             println!("draining");
         })
         .drain_within(DRAIN)
