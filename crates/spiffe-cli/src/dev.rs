@@ -80,7 +80,7 @@ fn greeting(agent: &Agent) -> String {
     }
     if let Some(socket) = agent.control_socket().map(Path::display) {
         text.push_str(&format!(
-            "# to tell the agent what to do\n# spiffectl dev ctl --socket {socket} status\n"
+            "# to tell the agent what to do (cargo run -p spiffe-cli -- in place of spiffectl)\n# spiffectl dev ctl --socket {socket} status\n"
         ));
     }
     text

@@ -91,7 +91,8 @@ async fn bad_input_each_gets_its_error() {
 #[tokio::test]
 async fn write_changes_all_files_at_once_and_keeps_the_key_to_itself() {
     let agent = agent().await;
-    let directory = tempdir(&agent);
+    let scratch = tempfile::tempdir().unwrap();
+    let directory = scratch.path().join("files");
     let mut follow = spiffectl(
         agent.endpoint("own"),
         &["write", "--follow", "--dir", directory.to_str().unwrap()],
@@ -147,8 +148,4 @@ async fn write_changes_all_files_at_once_and_keeps_the_key_to_itself() {
         "three links, the data and the link to it: {left:?}"
     );
     follow.kill().await.unwrap();
-}
-
-fn tempdir(agent: &Agent) -> std::path::PathBuf {
-    agent.directory().join("files")
 }

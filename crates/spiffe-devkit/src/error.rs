@@ -83,7 +83,10 @@ impl StartError {
     /// Whether what was declared makes no sense, as opposed to a start that the system refused.
     #[must_use]
     pub fn is_invalid(&self) -> bool {
-        matches!(self.kind, Kind::Invalid(_))
+        matches!(
+            self.kind,
+            Kind::Invalid(_) | Kind::OpenDirectory(..) | Kind::LongPath(_) | Kind::OddPath(_)
+        )
     }
 
     /// Whether another agent is listening at one of the paths.
@@ -104,7 +107,7 @@ impl fmt::Display for StartError {
             ),
             Kind::OpenDirectory(path, mode) => write!(
                 f,
-                "the directory {path} is open to other users (mode {mode:04o}); `chmod 700 {path}`, or name one of its own",
+                "the directory {path} is open to other users (mode {mode:04o}); name a directory that is the agent's alone, for instance {path}/spiffe-agent, which it makes",
                 path = path.display()
             ),
             Kind::LongPath(path) => write!(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use spiffe_peer::parse::InvalidId;
 use spiffe_verify::NoProvider;
+use tonic::{Code, Status};
 
 use crate::endpoint::{Endpoint, InvalidEndpoint};
 
@@ -14,6 +15,7 @@ pub(crate) enum Failure {
     TrustDomain(InvalidId),
     NoProvider(NoProvider),
     Unreachable(String),
+    NotReady(String),
     Hung(Duration),
     Denied(String),
     Misunderstood(String),
@@ -24,6 +26,26 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn is_denied(&self) -> bool {
         matches!(self, Self::Denied(_))
+    }
+
+    /// What a status of the agent means (SPIFFE Workload Endpoint, appendix A).
+    pub(crate) fn from_status(status: &Status) -> Self {
+        let message: String = status
+            .message()
+            .chars()
+            .take(300)
+            .flat_map(char::escape_debug)
+            .collect();
+        match status.code() {
+            Code::PermissionDenied => Self::Denied(message),
+            Code::Unavailable | Code::DeadlineExceeded => {
+                Self::NotReady(format!("{:?}: {message}", status.code()))
+            }
+            Code::InvalidArgument | Code::Unimplemented => {
+                Self::Misunderstood(format!("{:?}: {message}", status.code()))
+            }
+            code => Self::BadAnswer(format!("{code:?}: {message}")),
+        }
     }
 
     /// Whether to wait is pointless (SPIFFE Workload Endpoint, appendix A).
@@ -42,6 +64,7 @@ impl fmt::Display for Failure {
                 f,
                 "{why}; is the agent running, and may this process open its socket?"
             ),
+            Self::NotReady(message) => write!(f, "the agent is not ready ({message})"),
             Self::Hung(after) => write!(
                 f,
                 "the agent accepts connections but has not answered within {after:?}"
@@ -98,10 +121,11 @@ impl ConnectError {
         )
     }
 
-    /// Whether the agent's socket is absent or refuses connections.
+    /// Whether the agent's socket is absent or refuses connections, or the agent says that it is not
+    /// ready.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
-        matches!(self.failure, Failure::Unreachable(_))
+        matches!(self.failure, Failure::Unreachable(_) | Failure::NotReady(_))
     }
 
     /// Whether the agent accepts connections and does not answer.

@@ -1,7 +1,7 @@
 //! Calls one URL, if it is the expected server that answers there.
 //!
 //! Run with `SPIFFE_ENDPOINT_SOCKET=unix:///path/of/agent.sock cargo run -p example-client --
-//! https://127.0.0.1:8443/api/hello --expect spiffe://example.org/service/hello`.
+//! https://127.0.0.1:8443/api/hello --expect spiffe://example.org/service/orders`.
 
 #![allow(
     clippy::print_stdout,
@@ -65,6 +65,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<bool, Box<dyn Error + Send + Sync>> {
+    if arguments.url.scheme() != Some(&http::uri::Scheme::HTTPS) {
+        return Err("the URL begins with `https://`: this client speaks nothing else".into());
+    }
     let source = Source::workload_api().connect().await?;
     let client = Connector::new(source, arguments.expect)?.http_client();
     let method = arguments.method.unwrap_or(if arguments.data.is_some() {

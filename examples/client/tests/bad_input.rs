@@ -54,3 +54,16 @@ fn no_socket() {
         "{said}"
     );
 }
+
+#[test]
+fn a_url_that_is_not_https() {
+    for url in ["http://localhost:1/", "localhost:1/", "/api/hello"] {
+        let output = client(&[url, "--expect", "spiffe://example.org/service/orders"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            output.status.code() == Some(1)
+                && (said.contains("begins with `https://`") || said.contains("invalid")),
+            "{url}: {said}"
+        );
+    }
+}

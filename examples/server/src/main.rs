@@ -1,7 +1,8 @@
 //! Greets every workload of its own trust domain, over HTTP/1.1 and HTTP/2.
 //!
 //! Run with `SPIFFE_ENDPOINT_SOCKET=unix:///path/of/agent.sock cargo run -p example-server`.
-//! `HTTP_ADDRESS` says where to listen (default `127.0.0.1:8443`; port 0 takes a free one).
+//! `HTTP_ADDRESS` says where to listen (default `127.0.0.1:8443`; port 0 takes a free one), `RUST_LOG`
+//! what to log (default `info`; `spiffe_acceptor=debug` shows handshakes that fail).
 
 #![allow(
     clippy::print_stdout,
@@ -27,7 +28,9 @@ const DRAIN: Duration = Duration::from_secs(9);
 #[tokio::main]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
+        )
         .with_writer(std::io::stderr)
         .init();
     match run().await {
@@ -72,7 +75,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
         () = &mut stop => return Ok(()),
     };
     let address = std::env::var("HTTP_ADDRESS").unwrap_or_else(|_| DEFAULT_ADDRESS.to_owned());
-    let listener = Acceptor::builder(source.clone()).bind(address).await?;
+    let listener = Acceptor::builder(source.clone())
+        .bind(&address)
+        .await
+        .map_err(|error| format!("HTTP_ADDRESS: {error}"))?;
     println!("{}", source.status());
     println!("listening on {}", listener.local_addr()?);
     serve(listener, app)

@@ -79,7 +79,8 @@ async fn bad_input_threats_65_an_agent_that_hangs() {
     let error = refused_by(&agent, "server").await;
     assert!(error.is_hung(), "{error:?}");
 
-    let directory = agent.directory().join("silent.sock");
+    let scratch = tempfile::tempdir().unwrap();
+    let directory = scratch.path().join("silent.sock");
     let _accepts_and_is_silent = UnixListener::bind(&directory).unwrap();
     let error = refused(&format!("unix://{}", directory.display())).await;
     assert!(error.is_hung() || error.is_unreachable(), "{error:?}");

@@ -16,12 +16,13 @@ use crate::print;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Print what the Workload API gives
+    /// Print the own SVIDs, and the bundles that are trusted
     Show {
         #[command(flatten)]
         agent: Agent,
     },
-    /// Write svid.pem, svid_key.pem and bundle.pem, all three changed at once
+    /// Write svid.pem, svid_key.pem and bundle.pem, all three changed at once; they stay where the
+    /// identity is withdrawn
     Write {
         #[command(flatten)]
         agent: Agent,
@@ -39,6 +40,9 @@ pub(crate) struct Agent {
     /// The agent's socket; SPIFFE_ENDPOINT_SOCKET where it is not given
     #[arg(long, value_name = "ENDPOINT")]
     socket: Option<String>,
+    /// A foreign trust domain to trust as well; may be said for several
+    #[arg(long, value_name = "TRUST_DOMAIN")]
+    trust: Vec<String>,
     /// How many seconds to wait for the first SVID
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     wait: u64,
@@ -57,6 +61,9 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
 
 async fn connect(agent: Agent) -> Result<Source, Failure> {
     let mut source = Source::workload_api().first_update_within(Duration::from_secs(agent.wait));
+    for trust_domain in agent.trust {
+        source = source.trust(trust_domain);
+    }
     if let Some(socket) = agent.socket {
         source = source.endpoint(socket);
     }

@@ -22,7 +22,7 @@ pub(super) fn describe(snapshot: &Snapshot) -> String {
         let authorities = bundle.authorities().len();
         let _ = writeln!(
             text,
-            "bundle of {}: {authorities} authorities, the last ends in {}",
+            "bundle of {}: authorities {authorities}, the last ends in {}",
             bundle.trust_domain(),
             left(bundle.not_after())
         );

@@ -79,7 +79,7 @@ async fn a_directory_that_is_open_to_others_is_refused() {
     ] {
         let error = started.unwrap_err().to_string();
         assert!(
-            error.contains("mode 0755") && error.contains("chmod 700"),
+            error.contains("mode 0755") && error.contains("spiffe-agent"),
             "{error}"
         );
     }

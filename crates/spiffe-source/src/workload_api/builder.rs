@@ -138,10 +138,10 @@ impl WorkloadApiBuilder {
             Ok(Ok(())) => Ok(Source::new(snapshots, statuses, provider, guard)),
             Ok(Err(failure)) => Err(ConnectError::new(&endpoint, failure)),
             Err(_) => {
-                let failure = failures
-                    .borrow()
-                    .clone()
-                    .unwrap_or(Failure::Hung(self.first_update));
+                let failure = match failures.borrow().clone() {
+                    None | Some(Failure::Hung(_)) => Failure::Hung(self.first_update),
+                    Some(failure) => failure,
+                };
                 Err(ConnectError::new(&endpoint, failure))
             }
         }

@@ -12,11 +12,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
-use tonic::{Request, Status, Streaming};
+use tonic::{Request, Streaming};
 use tonic_prost::ProstCodec;
 
 use super::messages::{SECURITY_HEADER, X509SvidRequest, X509SvidResponse};
 use crate::endpoint::{Address, Endpoint};
+use crate::error::Failure;
 
 /// The largest answer that is read. A thousand bundles fit; what is larger is refused before it is
 /// held in memory.
@@ -31,7 +32,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Asks for the X.509-SVIDs of this process. The agent answers at once, and again with each change.
 pub(super) async fn fetch_x509_svid(
     endpoint: &Endpoint,
-) -> Result<Streaming<X509SvidResponse>, Status> {
+) -> Result<Streaming<X509SvidResponse>, Failure> {
     let channel = connect(endpoint).await?;
     let mut grpc = tonic::client::Grpc::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
     grpc.ready()
@@ -43,13 +44,13 @@ pub(super) async fn fetch_x509_svid(
         .insert(SECURITY_HEADER, MetadataValue::from_static("true"));
     let path = PathAndQuery::from_static("/SpiffeWorkloadAPI/FetchX509SVID");
     let codec = ProstCodec::<X509SvidRequest, X509SvidResponse>::default();
-    Ok(grpc
-        .server_streaming(request, path, codec)
-        .await?
-        .into_inner())
+    let answer = grpc.server_streaming(request, path, codec).await;
+    answer
+        .map(tonic::Response::into_inner)
+        .map_err(|status| Failure::from_status(&status))
 }
 
-async fn connect(endpoint: &Endpoint) -> Result<Channel, Status> {
+async fn connect(endpoint: &Endpoint) -> Result<Channel, Failure> {
     let address = endpoint.address().clone();
     // The URI gives the requests an authority; where they go, the connector decides.
     tonic::transport::Endpoint::from_static("http://localhost")
@@ -73,12 +74,12 @@ async fn connect(endpoint: &Endpoint) -> Result<Channel, Status> {
         .map_err(|error| unreachable(endpoint, &error))
 }
 
-fn unreachable(endpoint: &Endpoint, error: &dyn std::error::Error) -> Status {
+fn unreachable(endpoint: &Endpoint, error: &dyn std::error::Error) -> Failure {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
     }
-    Status::unavailable(format!("{endpoint} cannot be reached: {cause}"))
+    Failure::Unreachable(format!("{endpoint} cannot be reached: {cause}"))
 }
 
 /// A socket of either kind.

@@ -3,7 +3,6 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tonic::Code;
 
 use super::backoff::Backoff;
 use super::client::fetch_x509_svid;
@@ -42,12 +41,14 @@ impl Worker {
     async fn follow(&mut self) -> Failure {
         let opening = async {
             let mut stream = fetch_x509_svid(&self.endpoint).await?;
-            let first = stream.message().await?;
-            Ok((stream, first))
+            let first = stream.message().await;
+            first
+                .map(|first| (stream, first))
+                .map_err(|status| Failure::from_status(&status))
         };
         let (mut stream, mut message) = match timeout(FIRST_ANSWER, opening).await {
             Ok(Ok(opened)) => opened,
-            Ok(Err(status)) => return Failure::from_status(&status),
+            Ok(Err(failure)) => return failure,
             Err(_) => return Failure::Hung(FIRST_ANSWER),
         };
         while let Some(update) = message {
@@ -129,24 +130,5 @@ impl Worker {
             "new revision"
         );
         self.snapshot.send_replace(Arc::new(next));
-    }
-}
-
-impl Failure {
-    fn from_status(status: &tonic::Status) -> Self {
-        let message: String = status
-            .message()
-            .chars()
-            .take(300)
-            .flat_map(char::escape_debug)
-            .collect();
-        match status.code() {
-            Code::PermissionDenied => Self::Denied(message),
-            Code::Unavailable | Code::DeadlineExceeded => Self::Unreachable(message),
-            Code::InvalidArgument | Code::Unimplemented => {
-                Self::Misunderstood(format!("{:?}: {message}", status.code()))
-            }
-            code => Self::BadAnswer(format!("{code:?}: {message}")),
-        }
     }
 }
