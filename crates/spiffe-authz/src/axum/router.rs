@@ -126,6 +126,12 @@ where
                 self.problems.push(format!("nesting at {prefix:?}: {} is called by its own name, add it to the outer router", entry.path));
                 continue;
             }
+            if !entry.path.starts_with('/') {
+                self.problems.push(format!(
+                    "nesting at {prefix:?}: {:?} does not begin with `/`",
+                    entry.path
+                ));
+            }
             self.entries.push(Entry {
                 path: path::join(prefix, &entry.path),
                 target: entry.target,

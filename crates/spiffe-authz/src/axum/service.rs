@@ -72,8 +72,9 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let readable =
-            canonical::check(&request).map_err(|why| refuse_not_canonical(&request, why));
+        let readable = canonical::check(&request)
+            .and_then(|()| canonical::check_undisguised(request.uri().path()))
+            .map_err(|why| refuse_not_canonical(&request, why));
         let answer = Answer::new(readable, || self.routes.call(request));
         ResponseFuture {
             inner: require_id::ResponseFuture::new(answer),
