@@ -98,7 +98,13 @@ impl Acceptor {
         let connection = Connection::new();
         let peer = PeerIdentity::assume_verified(chain.to_peer(), connection.clone());
         let watch = self.tls.watch(chain, connection.clone());
-        Ok(Stream::new(tls, peer, connection, watch))
+        Ok(Stream::new(
+            tls,
+            peer,
+            connection,
+            watch,
+            revision.own_end(),
+        ))
     }
 }
 

@@ -15,7 +15,7 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use hyper_util::service::TowerToHyperService;
-use spiffe_peer::{Connection, PeerIdentity};
+use spiffe_peer::Connection;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -39,9 +39,9 @@ const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
 /// Serves a Tower service on a listener: HTTP/1.1 and HTTP/2, as the handshake has settled.
 ///
-/// Every request carries the [`PeerIdentity`] of its connection. A connection closes shortly before
-/// its peer's identity ends, when the peer is no longer trusted, or when somebody calls
-/// [`PeerIdentity::close`]; what is in flight then has the time of [`Serve::drain_within`] to finish.
+/// Every request carries the [`PeerIdentity`](crate::PeerIdentity) of its connection. A connection closes shortly before
+/// the identity of either end does, when the peer is no longer trusted, or when somebody calls
+/// [`PeerIdentity::close`](crate::PeerIdentity::close); what is in flight then has the time of [`Serve::drain_within`] to finish.
 /// Upgraded connections (WebSocket) are not served. Awaiting the answer runs the server.
 ///
 /// A client that sends a request in the very moment in which its connection is being closed sees an
@@ -214,7 +214,7 @@ where
     B::Error: Into<BoxError>,
 {
     let life = Life {
-        peer: stream.peer().clone(),
+        retire_after: retirement(stream.trusted_for()),
         connection: stream.connection().clone(),
         begun: Arc::default(),
         first_request: header_timeout,
@@ -222,7 +222,7 @@ where
         drain,
     };
     let app = Noting {
-        inner: WithPeer::new(app, life.peer.clone()),
+        inner: WithPeer::new(app, stream.peer().clone()),
         begun: life.begun.clone(),
     };
     let service = TowerToHyperService::new(app);
@@ -245,15 +245,15 @@ where
     }
 }
 
-/// When to ask a peer to come back on a new connection, so that none of its requests meets the end of
-/// its identity: after nine tenths of what is left of it, and at the latest half a minute before.
+/// When to ask a peer to come back on a new connection, so that no request meets the end of either
+/// identity: after nine tenths of what is left, and at the latest half a minute before.
 fn retirement(expires_in: Duration) -> Duration {
     expires_in.saturating_sub((expires_in / 10).min(LONGEST_LEAD))
 }
 
 /// What ends a connection before its peer closes it.
 struct Life {
-    peer: PeerIdentity,
+    retire_after: Duration,
     connection: Connection,
     begun: Arc<AtomicBool>,
     first_request: Duration,
@@ -269,24 +269,25 @@ impl Life {
     {
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
+            // What has arrived is read before an end is looked for.
+            biased;
             finished = connection.as_mut() => return ended(finished),
             () = self.stop.cancelled() => {}
             () = self.connection.close_requested() => {}
-            () = tokio::time::sleep(retirement(self.peer.expires_in())) => {}
+            () = tokio::time::sleep(self.retire_after) => {}
             () = self.idle_from_the_start() => {}
         }
         connection.as_mut().graceful_shutdown();
         // Nothing is in flight where nothing has begun; hyper would wait for the peer's preface.
-        let begun = self.begun.load(Ordering::Relaxed);
-        let deadline = if begun {
-            self.drain
-        } else {
-            self.drain.min(LEAVE_BEHIND)
-        };
-        match tokio::time::timeout(deadline, connection).await {
+        let first = self.drain.min(LEAVE_BEHIND);
+        match tokio::time::timeout(first, connection.as_mut()).await {
+            Ok(finished) => return ended(finished),
+            Err(_) if !self.begun.load(Ordering::Relaxed) => return Ok(End::Peaceful),
+            Err(_) => {}
+        }
+        match tokio::time::timeout(self.drain - first, connection).await {
             Ok(finished) => ended(finished),
-            Err(_) if self.begun.load(Ordering::Relaxed) => Ok(End::Cut),
-            Err(_) => Ok(End::Peaceful),
+            Err(_) => Ok(End::Cut),
         }
     }
 }

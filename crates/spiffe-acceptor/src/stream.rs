@@ -2,6 +2,7 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
 
 use spiffe_peer::{Connection, PeerIdentity};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -22,6 +23,7 @@ pub struct Stream<IO: AsyncWrite + Unpin> {
     peer: PeerIdentity,
     connection: Connection,
     _watch: TrustWatch,
+    own_end: SystemTime,
 }
 
 /// What knows the peer of a connection. It lets the make-service for `axum::serve` work with any
@@ -49,12 +51,14 @@ impl<IO: AsyncWrite + Unpin> Stream<IO> {
         peer: PeerIdentity,
         connection: Connection,
         watch: TrustWatch,
+        own_end: SystemTime,
     ) -> Self {
         Self {
             tls,
             peer,
             connection,
             _watch: watch,
+            own_end,
         }
     }
 
@@ -68,6 +72,15 @@ impl<IO: AsyncWrite + Unpin> Stream<IO> {
     #[must_use]
     pub fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// How long both ends can trust this connection: until the identity of either ends.
+    pub(crate) fn trusted_for(&self) -> Duration {
+        let own = self
+            .own_end
+            .duration_since(SystemTime::now())
+            .unwrap_or_default();
+        self.peer.expires_in().min(own)
     }
 
     /// Whether the handshake settled on HTTP/2 (ALPN `h2`).

@@ -172,7 +172,7 @@ impl Connector {
         let connection = Connection::new();
         let peer = PeerIdentity::assume_verified(chain.to_peer(), connection.clone());
         let watch = self.tls.watch(chain, connection.clone());
-        Ok(Stream::new(tls, peer, connection, watch))
+        Ok(Stream::new(tls, peer, &connection, watch))
     }
 }
 

@@ -24,35 +24,57 @@ use crate::failure::keep_refusal;
 pub struct Stream {
     io: TokioIo<TlsStream<TcpStream>>,
     peer: PeerIdentity,
-    withdrawn: Pin<Box<dyn Future<Output = ()> + Send>>,
+    read_end: End,
+    write_end: End,
     _watch: TrustWatch,
+}
+
+/// The end of the server's identity. One for each direction, since two tasks may wait.
+struct End(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
+
+impl End {
+    fn of(peer: &PeerIdentity, trust: &spiffe_peer::Connection) -> Self {
+        let (expiry, trust) = (peer.expires_in(), trust.clone());
+        Self(Some(Box::pin(async move {
+            tokio::select! {
+                () = trust.withdrawn() => {}
+                () = tokio::time::sleep(expiry) => {}
+            }
+        })))
+    }
+
+    /// A server whose identity has ended gets nothing more, and nothing of it is read.
+    fn poll_trusted(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self
+            .0
+            .as_mut()
+            .is_some_and(|end| end.as_mut().poll(cx).is_pending())
+        {
+            return Ok(());
+        }
+        self.0 = None;
+        Err(io::Error::new(
+            io::ErrorKind::ConnectionAborted,
+            "the server's identity has ended or is no longer trusted",
+        ))
+    }
 }
 
 impl Stream {
     pub(crate) fn new(
         tls: TlsStream<TcpStream>,
         peer: PeerIdentity,
-        trust: spiffe_peer::Connection,
+        trust: &spiffe_peer::Connection,
         watch: TrustWatch,
     ) -> Self {
-        let withdrawn = Box::pin(async move { trust.withdrawn().await });
+        let (read_end, write_end) = (End::of(&peer, trust), End::of(&peer, trust));
         Self {
             io: TokioIo::new(tls),
             peer,
-            withdrawn,
+            read_end,
+            write_end,
             _watch: watch,
         }
-    }
-
-    /// A server that is no longer trusted gets nothing more, and nothing of it is read.
-    fn poll_trusted(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.peer.is_withdrawn() || self.withdrawn.as_mut().poll(cx).is_ready() {
-            return Err(io::Error::new(
-                io::ErrorKind::ConnectionAborted,
-                "the server is no longer trusted",
-            ));
-        }
-        Ok(())
     }
 
     /// The verified server.
@@ -84,7 +106,7 @@ impl Read for Stream {
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.poll_trusted(cx)?;
+        this.read_end.poll_trusted(cx)?;
         Pin::new(&mut this.io)
             .poll_read(cx, buf)
             .map_err(keep_refusal)
@@ -98,7 +120,7 @@ impl Write for Stream {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.poll_trusted(cx)?;
+        this.write_end.poll_trusted(cx)?;
         Pin::new(&mut this.io)
             .poll_write(cx, buf)
             .map_err(keep_refusal)
@@ -110,7 +132,7 @@ impl Write for Stream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.poll_trusted(cx)?;
+        this.write_end.poll_trusted(cx)?;
         Pin::new(&mut this.io)
             .poll_write_vectored(cx, bufs)
             .map_err(keep_refusal)

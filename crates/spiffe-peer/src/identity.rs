@@ -150,12 +150,6 @@ impl PeerIdentity {
         !self.0.connection.is_withdrawn() && SystemTime::now() < self.not_after()
     }
 
-    /// Whether somebody has withdrawn the trust in this peer. Expiry is no withdrawal.
-    #[must_use]
-    pub fn is_withdrawn(&self) -> bool {
-        self.0.connection.is_withdrawn()
-    }
-
     /// Asks that the connection be closed once what is in flight has been answered.
     pub fn close(&self) {
         self.0.connection.request_close();

@@ -56,7 +56,9 @@ impl<T: Send + Sync + 'static> Live<T> {
     }
 
     pub(crate) fn current(&self) -> Option<Arc<T>> {
-        self.current.borrow().clone()
+        // Where nothing can follow the source any more, nobody knows what is still trusted.
+        let follows = self.current.has_changed().is_ok();
+        self.current.borrow().clone().filter(|_| follows)
     }
 }
 

@@ -64,6 +64,7 @@ impl ServerTls {
 pub struct ServerRevision {
     peers: Arc<Peers>,
     config: Arc<ServerConfig>,
+    own_end: SystemTime,
 }
 
 impl ServerRevision {
@@ -90,6 +91,7 @@ impl ServerRevision {
         Ok(Some(Self {
             peers,
             config: Arc::new(config),
+            own_end: svid.verified().not_after(),
         }))
     }
 
@@ -97,6 +99,13 @@ impl ServerRevision {
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.peers.revision()
+    }
+
+    /// When the own SVID ends that peers of this revision are shown: they do not trust their
+    /// connections longer.
+    #[must_use]
+    pub fn own_end(&self) -> SystemTime {
+        self.own_end
     }
 
     /// The configuration for a handshake under this revision.
