@@ -1,6 +1,6 @@
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,9 @@ use crate::random;
 
 /// The address of a Unix socket has 108 bytes, the last of which is zero.
 const MAX_SOCKET_PATH_BYTES: usize = 107;
+
+/// Belongs to the effective user of this process.
+const OWN_PROCESS: &str = "/proc/self";
 
 /// The directory of the agent's sockets, which only its own user enters.
 #[derive(Debug)]
@@ -56,12 +59,21 @@ impl Drop for Directory {
 /// Makes the directory, or sees to it that the one that is there is closed to others.
 pub(crate) fn make_private(path: &Path) -> Result<(), StartError> {
     make(path, true).map_err(|error| StartError::directory(path, error))?;
-    let mode = fs::metadata(path)
-        .map_err(|error| StartError::directory(path, error))?
-        .permissions()
-        .mode();
-    if mode & 0o077 != 0 {
+    let seen = |path: &Path| {
+        fs::symlink_metadata(path).map_err(|error| StartError::directory(path, error))
+    };
+    let directory = seen(path)?;
+    let mode = directory.permissions().mode();
+    if !directory.is_dir() || mode & 0o077 != 0 {
         return Err(StartError::open_directory(path, mode & 0o7777));
+    }
+    // Its owner could put another socket into the place of the agent's.
+    if directory.uid() != seen(Path::new(OWN_PROCESS))?.uid() {
+        let error = io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "it belongs to another user",
+        );
+        return Err(StartError::directory(path, error));
     }
     Ok(())
 }

@@ -8,6 +8,9 @@ use crate::caller::Caller;
 /// How many records are kept.
 const KEPT: usize = 1024;
 
+/// How much of an answer is kept: a caller chooses its audiences as long as it likes.
+const MAX_ANSWER: usize = 1024;
+
 /// The latest answers, for those who ask what the agent did. Each is a `tracing` event as well.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<VecDeque<Record>>>);
@@ -20,6 +23,7 @@ impl Log {
         answer: String,
         refused: bool,
     ) {
+        let answer = answer.chars().take(MAX_ANSWER).collect();
         let record = Record {
             at: SystemTime::now(),
             caller: Arc::clone(caller),
