@@ -18,7 +18,7 @@ use http::StatusCode;
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use integration::{ALLOWED, Caller, SERVER, Server, agent, settled, source};
-use spiffe_acceptor::{Acceptor, PeerIdentity, ServeWithPeer, WithPeer, serve};
+use spiffe_acceptor::{Acceptor, Listener, PeerIdentity, ServeWithPeer, WithPeer, serve};
 use spiffe_connector::{Connector, Failure};
 use spiffe_devkit::{Agent, Entry, TrustDomainSpec};
 use spiffe_peer::{AuthMethod, Connection, Fingerprint, VerifiedPeer, parse};
@@ -26,6 +26,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 use tower::ServiceExt;
+
+async fn listen(agent: &Agent) -> (Listener, u16) {
+    let source = source(agent, "server", &[]).await;
+    let listener = Acceptor::builder(source).bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
 
 #[tokio::test]
 async fn silent_clients_make_nobody_wait() {
@@ -142,12 +149,7 @@ async fn threats_62_a_connection_ends_with_the_identity_of_its_peer() {
 #[tokio::test]
 async fn a_handler_may_ask_for_the_end_of_a_connection() {
     let agent = agent().start().await.unwrap();
-    let source_of_server = source(&agent, "server", &[]).await;
-    let listener = Acceptor::builder(source_of_server)
-        .bind("127.0.0.1:0")
-        .await
-        .unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listen(&agent).await;
     let seen = Arc::new(std::sync::Mutex::new(None::<PeerIdentity>));
     let noted = seen.clone();
     let app = Router::new().route(
@@ -176,12 +178,7 @@ async fn a_handler_may_ask_for_the_end_of_a_connection() {
 #[tokio::test]
 async fn what_is_in_flight_is_answered_before_the_server_ends() {
     let agent = agent().start().await.unwrap();
-    let source_of_server = source(&agent, "server", &[]).await;
-    let listener = Acceptor::builder(source_of_server)
-        .bind("127.0.0.1:0")
-        .await
-        .unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listen(&agent).await;
     let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (begins, waits) = (begun.clone(), go_on.clone());
     let app = Router::new().route(
@@ -213,12 +210,7 @@ async fn what_is_in_flight_is_answered_before_the_server_ends() {
 #[tokio::test]
 async fn a_server_that_cannot_drain_says_how_many_connections_it_cut() {
     let agent = agent().start().await.unwrap();
-    let source_of_server = source(&agent, "server", &[]).await;
-    let listener = Acceptor::builder(source_of_server)
-        .bind("127.0.0.1:0")
-        .await
-        .unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listen(&agent).await;
     let begun = Arc::new(Notify::new());
     let begins = begun.clone();
     let app = Router::new().route(
@@ -244,12 +236,7 @@ async fn a_server_that_cannot_drain_says_how_many_connections_it_cut() {
 #[tokio::test]
 async fn axum_serve_takes_the_listener_and_handlers_get_the_peer() {
     let agent = agent().start().await.unwrap();
-    let source_of_server = source(&agent, "server", &[]).await;
-    let listener = Acceptor::builder(source_of_server)
-        .bind("127.0.0.1:0")
-        .await
-        .unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listen(&agent).await;
     let app = Router::new().route(
         "/",
         get(|peer: PeerIdentity| async move { peer.to_string() }),
@@ -310,14 +297,8 @@ async fn once_an_identity_is_withdrawn_its_requests_get_401_and_no_handler() {
 #[tokio::test]
 async fn threats_50_a_client_that_asks_for_nothing_is_let_go() {
     let agent = agent().start().await.unwrap();
-    let source_of_server = source(&agent, "server", &[]).await;
-    let listener = Acceptor::builder(source_of_server)
-        .bind("127.0.0.1:0")
-        .await
-        .unwrap();
-    let uri: http::Uri = format!("https://{}/", listener.local_addr().unwrap())
-        .parse()
-        .unwrap();
+    let (listener, port) = listen(&agent).await;
+    let uri: http::Uri = format!("https://127.0.0.1:{port}/").parse().unwrap();
     let app = Router::new().route("/", get(async || "ok"));
     let server = serve(listener, app).header_timeout(Duration::from_millis(200));
     let server = tokio::spawn(server.into_future());
