@@ -138,10 +138,27 @@ async fn handlers_keep_their_extractors() {
     );
 }
 
+/// A handler that begins in `call`, not in its future.
+#[derive(Clone)]
+struct Eager(Probe);
+
+impl<S> axum::handler::Handler<(), S> for Eager {
+    type Future = std::future::Ready<axum::response::Response>;
+
+    fn call(mut self, request: axum::extract::Request, _: S) -> Self::Future {
+        std::future::ready(
+            tower::Service::call(&mut self.0, request)
+                .into_inner()
+                .unwrap(),
+        )
+    }
+}
+
 #[tokio::test]
 async fn threats_authorization_38_a_denied_request_reaches_no_inner_call() {
     let probe = Probe::default();
     let app = Router::new()
+        .route("/handler", get(Eager(probe.clone())).allow(PAYMENTS))
         .route("/one", any_service(probe.clone()).allow(PAYMENTS))
         .route("/two", get_service(probe.clone()).authenticated("a test"))
         .service("/files", any_service(probe.clone()).allow(PAYMENTS))
@@ -149,8 +166,11 @@ async fn threats_authorization_38_a_denied_request_reaches_no_inner_call() {
         .build()
         .unwrap();
     for (peer, targets) in [
-        (None, ["/one", "/two", "/files/a", "/nowhere"]),
-        (Some(STOCK), ["/one", "/one", "/files", "/nowhere"]),
+        (None, ["/handler", "/one", "/two", "/files/a", "/nowhere"]),
+        (
+            Some(STOCK),
+            ["/handler", "/one", "/one", "/files", "/nowhere"],
+        ),
     ] {
         for target in targets {
             for method in ["GET", "POST", "BREW"] {
@@ -164,7 +184,7 @@ async fn threats_authorization_38_a_denied_request_reaches_no_inner_call() {
         }
     }
     assert_eq!(probe.calls(), 0);
-    for (calls, target) in (1..).zip(["/one", "/two", "/files/a", "/nowhere"]) {
+    for (calls, target) in (1..).zip(["/handler", "/one", "/two", "/files/a", "/nowhere"]) {
         assert_eq!(
             status(&app, Some(PAYMENTS), "GET", target).await,
             200,

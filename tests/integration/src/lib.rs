@@ -74,13 +74,18 @@ pub async fn source(agent: &Agent, socket: &str, trusted: &[&str]) -> Source {
 /// Waits until a source says what is waited for.
 pub async fn settled(source: &Source, what: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
     let mut source = source.clone();
-    loop {
-        let snapshot = source.snapshot();
-        if what(&snapshot) {
-            return snapshot;
+    let settles = async {
+        loop {
+            let snapshot = source.snapshot();
+            if what(&snapshot) {
+                return snapshot;
+            }
+            source.changed().await.unwrap();
         }
-        source.changed().await.unwrap();
-    }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), settles)
+        .await
+        .expect("the source never says what is waited for")
 }
 
 /// A server that tells callers who they are.

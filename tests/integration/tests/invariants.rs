@@ -446,6 +446,12 @@ async fn invariant_7_the_authority_rotates_in_steps_under_traffic() {
             assert_eq!(caller.get("/").await.unwrap().0, StatusCode::OK);
         }
     }
+    let newcomer = Caller::new(&agent, "allowed", &[], &server).await;
+    assert_eq!(
+        newcomer.get("/").await.unwrap().0,
+        StatusCode::OK,
+        "who knows the new authority alone takes the server, so that presents its new SVID"
+    );
     let roots = agent.authority(&own).unwrap().roots();
     assert!(
         roots.iter().all(|root| !old_roots.contains(root)),

@@ -97,6 +97,11 @@ async fn invariant_13_no_secret_is_logged() {
             .to_vec(),
     ];
     secrets.extend(svid.chain().map(<[u8]>::to_vec));
+    secrets.extend(
+        snapshot
+            .bundles()
+            .flat_map(|bundle| bundle.authorities().map(<[u8]>::to_vec).collect::<Vec<_>>()),
+    );
     let logged = logged();
     for target in [
         "spiffe_source",
