@@ -22,7 +22,7 @@ mod flags {
         /// Chores of this workspace.
         cmd xtask {
             /// Everything that a change has to pass: format, clippy, ring, docs, dependencies,
-            /// satellites, interop, tests.
+            /// satellites, interop, tests, controls.
             cmd ci {
                 /// Runs this step alone; may be given several times.
                 repeated --only step: String

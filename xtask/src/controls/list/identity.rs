@@ -1,0 +1,143 @@
+//! What is an identity, and what is none (invariants 1 and 2).
+
+use crate::controls::control::{Control, Edit, integration, unit};
+
+const WITH_PEER: &str = "crates/spiffe-acceptor/src/with_peer.rs";
+const CERTIFICATE: &str = "crates/spiffe-verify/src/x509/certificate.rs";
+
+const NO_HEADER: &str = "invariant_1_no_header_becomes_identity";
+const ONE_URI: &str = "invariant_2_a_leaf_without_exactly_one_uri_has_no_identity";
+
+pub(super) const CONTROLS: [Control; 8] = [
+    Control {
+        name: "forwarded-headers",
+        invariant: 1,
+        without: "headers in which proxies forward identities reach the handler",
+        edits: &[Edit {
+            file: WITH_PEER,
+            text: "            request.headers_mut().remove(name);",
+            replacement: "            let _ = name;",
+        }],
+        test: integration("invariants", NO_HEADER),
+    },
+    Control {
+        name: "header-as-identity",
+        invariant: 1,
+        without: "the header `x-spiffe-id` says who the peer is",
+        edits: &[
+            Edit {
+                file: WITH_PEER,
+                text: "        for name in FORWARDED_IDENTITY {",
+                replacement: r#"        let claimed = request.headers().get("x-spiffe-id");
+        let claimed = claimed.and_then(|id| spiffe_peer::parse::workload_id(id.to_str().ok()?).ok());
+        let peer = claimed.map_or(self.peer.clone(), |spiffe_id| {
+            let peer = spiffe_peer::VerifiedPeer {
+                spiffe_id,
+                not_after: self.peer.not_after(),
+                fingerprint: self.peer.fingerprint(),
+                method: self.peer.method(),
+            };
+            PeerIdentity::assume_verified(peer, spiffe_peer::Connection::new())
+        });
+        for name in FORWARDED_IDENTITY {"#,
+            },
+            Edit {
+                file: WITH_PEER,
+                text: "insert(self.peer.clone());",
+                replacement: "insert(peer);",
+            },
+        ],
+        test: integration("invariants", NO_HEADER),
+    },
+    Control {
+        name: "new-voucher",
+        invariant: 1,
+        without: "one more caller makes identities of what nobody has verified",
+        edits: &[Edit {
+            file: "crates/spiffe-tls/src/peers.rs",
+            text: "pub(crate) fn system_time(",
+            replacement: r"#[allow(dead_code)]
+fn vouch(peer: spiffe_peer::VerifiedPeer) -> spiffe_peer::PeerIdentity {
+    spiffe_peer::PeerIdentity::assume_verified(peer, spiffe_peer::Connection::new())
+}
+
+pub(crate) fn system_time(",
+        }],
+        test: integration(
+            "invariants",
+            "invariant_1_who_vouches_for_identities_is_known",
+        ),
+    },
+    Control {
+        name: "jwt-signature",
+        invariant: 1,
+        without: "a token is believed without its signature",
+        edits: &[Edit {
+            file: "crates/spiffe-verify/src/jwt/key.rs",
+            text: "        verified.map_err(|_| JwtFault::Signature)",
+            replacement: "        let _ = verified;\n        Ok(())",
+        }],
+        test: unit(
+            "spiffe-verify",
+            "jwt::tests::keys::conformance_46_what_was_signed_is_what_is_read",
+        ),
+    },
+    Control {
+        name: "several-uris",
+        invariant: 2,
+        without: "the first of several URIs is the identity",
+        edits: &[Edit {
+            file: CERTIFICATE,
+            text: r"            (Some(_), Some(_)) => Err(X509Error::new(X509Fault::SeveralUris)),
+            (Some(uri), None) =>",
+            replacement: "            (Some(uri), _) =>",
+        }],
+        test: integration("invariants", ONE_URI),
+    },
+    Control {
+        name: "uris-of-other-schemes",
+        invariant: 2,
+        without: "URIs that are no SPIFFE IDs do not count",
+        edits: &[Edit {
+            file: CERTIFICATE,
+            text: "GeneralName::UniformResourceIdentifier(uri) => Some(uri),",
+            replacement: r#"GeneralName::UniformResourceIdentifier(uri)
+                if uri.as_str().starts_with("spiffe://") =>
+            {
+                Some(uri)
+            }"#,
+        }],
+        test: integration("invariants", ONE_URI),
+    },
+    Control {
+        name: "dns-name-as-identity",
+        invariant: 2,
+        without: "where there is no URI a DNS name is the identity",
+        edits: &[Edit {
+            file: CERTIFICATE,
+            text: "            (None, _) => Err(X509Error::new(X509Fault::NoSpiffeId)),",
+            replacement: r#"            (None, _) => names
+                .iter()
+                .find_map(|name| match name {
+                    GeneralName::DnsName(name) => name.as_str().split_once('.'),
+                    _ => None,
+                })
+                .and_then(|(name, domain)| {
+                    parse::workload_id(&format!("spiffe://{domain}/service/{name}")).ok()
+                })
+                .ok_or_else(|| X509Error::new(X509Fault::NoSpiffeId)),"#,
+        }],
+        test: integration("invariants", ONE_URI),
+    },
+    Control {
+        name: "upper-case-trust-domain",
+        invariant: 2,
+        without: "an ID in upper case is read as one in lower case",
+        edits: &[Edit {
+            file: "crates/spiffe-peer/src/parse.rs",
+            text: "    if authority.bytes().any(|byte| byte.is_ascii_uppercase()) {",
+            replacement: "    if false {",
+        }],
+        test: integration("invariants", ONE_URI),
+    },
+];

@@ -1,0 +1,66 @@
+//! What is never logged (invariant 13).
+
+use crate::controls::control::{Control, Edit, integration, unit};
+
+const NO_SECRET: &str = "invariant_13_no_secret_is_logged";
+
+pub(super) const CONTROLS: [Control; 5] = [
+    Control {
+        name: "key-in-debug",
+        invariant: 13,
+        without: "an SVID is shown with its key",
+        edits: &[Edit {
+            file: "crates/spiffe-source/src/snapshot.rs",
+            text: r#"            .field("hint", &self.hint)"#,
+            replacement: r#"            .field("key", &self.expose_key())"#,
+        }],
+        test: integration("secrets", NO_SECRET),
+    },
+    Control {
+        name: "chain-in-debug",
+        invariant: 13,
+        without: "an SVID is shown with its certificates",
+        edits: &[Edit {
+            file: "crates/spiffe-source/src/snapshot.rs",
+            text: r#"            .field("hint", &self.hint)"#,
+            replacement: r#"            .field("chain", &self.chain)"#,
+        }],
+        test: integration("secrets", NO_SECRET),
+    },
+    Control {
+        name: "authorities-in-debug",
+        invariant: 13,
+        without: "a bundle is shown with its certificates",
+        edits: &[Edit {
+            file: "crates/spiffe-verify/src/x509/bundle.rs",
+            text: r#"            .field("authorities", &self.roots.len())"#,
+            replacement: r#"            .field("authorities", &self.authorities().collect::<Vec<_>>())"#,
+        }],
+        test: integration("secrets", NO_SECRET),
+    },
+    Control {
+        name: "key-logged",
+        invariant: 13,
+        without: "a rotation logs the new key",
+        edits: &[Edit {
+            file: "crates/spiffe-source/src/workload_api/worker.rs",
+            text: "            new_serial = serial(&next),",
+            replacement: "            new_key = ?next.svid().map(|svid| svid.expose_key()),",
+        }],
+        test: integration("secrets", NO_SECRET),
+    },
+    Control {
+        name: "claims-in-debug",
+        invariant: 13,
+        without: "a token is shown with its claims",
+        edits: &[Edit {
+            file: "crates/spiffe-verify/src/jwt/verify.rs",
+            text: r#"            .field("expires_at", &self.expires_at)"#,
+            replacement: r#"            .field("claims", &self.claims)"#,
+        }],
+        test: unit(
+            "spiffe-verify",
+            "jwt::tests::claims::conformance_51_neither_token_nor_claims_are_written_anywhere",
+        ),
+    },
+];

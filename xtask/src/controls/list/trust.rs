@@ -1,0 +1,129 @@
+//! Whose word counts (invariants 3 and 4).
+
+use crate::controls::control::{Control, Edit, integration, of_crate, unit};
+
+const UPDATE: &str = "crates/spiffe-source/src/workload_api/update.rs";
+const VERIFIER: &str = "crates/spiffe-verify/src/x509/verifier.rs";
+
+const EVERY_NAMED: &str = r"        let foreign = self
+            .federated
+            .iter()
+";
+const EVERY_GIVEN: &str = r"        let everything: Vec<_> = update
+            .federated_bundles
+            .keys()
+            .filter_map(|key| parse::trust_domain_id(key).ok())
+            .collect();
+        let foreign = everything
+            .iter()
+";
+
+pub(super) const CONTROLS: [Control; 7] = [
+    Control {
+        name: "pooled-bundles",
+        invariant: 3,
+        without: "the bundles of all trust domains are pooled",
+        edits: &[Edit {
+            file: "crates/spiffe-tls/src/peers.rs",
+            text: "            |domain| self.snapshot.bundle(domain),",
+            replacement: r"            |domain| {
+                let bundles = self.snapshot.bundles();
+                let pooled: Vec<u8> = bundles
+                    .flat_map(|bundle| bundle.authorities().flatten().copied().collect::<Vec<_>>())
+                    .collect();
+                let pooled = spiffe_verify::X509Bundle::from_der(domain.clone(), &pooled);
+                pooled.ok().map(|pooled| &*Box::leak(Box::new(pooled)))
+            },",
+        }],
+        test: integration(
+            "invariants",
+            "invariant_3_an_authority_vouches_for_its_own_trust_domain_only",
+        ),
+    },
+    Control {
+        name: "wrong-bundle",
+        invariant: 3,
+        without: "whatever bundle the caller hands out is used",
+        edits: &[Edit {
+            file: VERIFIER,
+            text: "        if bundle.trust_domain() != id.trust_domain() {",
+            replacement: "        if false {",
+        }],
+        test: of_crate(
+            "spiffe-verify",
+            "x509",
+            "conformance_30_an_answer_with_the_bundle_of_another_domain_is_not_believed",
+        ),
+    },
+    Control {
+        name: "wrong-jwt-bundle",
+        invariant: 3,
+        without: "whatever JWT bundle the caller hands out is used",
+        edits: &[Edit {
+            file: "crates/spiffe-verify/src/jwt/verify.rs",
+            text: ".filter(|bundle| bundle.trust_domain() == trust_domain);",
+            replacement: ";",
+        }],
+        test: unit(
+            "spiffe-verify",
+            "jwt::tests::keys::conformance_46_a_bundle_speaks_for_its_own_trust_domain",
+        ),
+    },
+    Control {
+        name: "issuers-without-the-right",
+        invariant: 3,
+        without: "whoever has a certificate may issue further ones",
+        edits: &[Edit {
+            file: VERIFIER,
+            text: "        if !issuers.iter().all(Certificate::is_authority) {",
+            replacement: "        if false {",
+        }],
+        test: of_crate(
+            "spiffe-verify",
+            "x509",
+            "conformance_23_and_25_intermediates_are_authorities",
+        ),
+    },
+    Control {
+        name: "federation-unnamed-server",
+        invariant: 4,
+        without: "every bundle that the agent gives is trusted: a server",
+        edits: &[Edit {
+            file: UPDATE,
+            text: EVERY_NAMED,
+            replacement: EVERY_GIVEN,
+        }],
+        test: integration(
+            "invariants",
+            "invariant_4_only_the_own_trust_domain_unless_another_is_named",
+        ),
+    },
+    Control {
+        name: "federation-unnamed-source",
+        invariant: 4,
+        without: "every bundle that the agent gives is trusted: a source",
+        edits: &[Edit {
+            file: UPDATE,
+            text: EVERY_NAMED,
+            replacement: EVERY_GIVEN,
+        }],
+        test: integration(
+            "source",
+            "invariant_4_a_bundle_that_nobody_named_is_not_trusted",
+        ),
+    },
+    Control {
+        name: "expected-server",
+        invariant: 4,
+        without: "a client takes every server that has an identity",
+        edits: &[Edit {
+            file: "crates/spiffe-tls/src/client.rs",
+            text: "        self.expected.check(verified.spiffe_id()).map_err(refusal)?;",
+            replacement: "        let _ = verified;",
+        }],
+        test: integration(
+            "invariants",
+            "the_expected_server_is_the_only_one_that_gets_a_request",
+        ),
+    },
+];

@@ -1,0 +1,151 @@
+//! When trust ends, and what must not end with it (invariants 5 and 7).
+
+use crate::controls::control::{Control, Edit, integration, of_crate, unit};
+
+const LIVE: &str = "crates/spiffe-tls/src/live.rs";
+const SWAP: &str = "                swap.send_replace(next.map(Arc::new));";
+
+const OPEN_CONNECTIONS: &str = "invariant_5_trust_that_is_gone_is_gone_for_open_connections_too";
+
+pub(super) const CONTROLS: [Control; 10] = [
+    Control {
+        name: "remembered-for-ever",
+        invariant: 5,
+        without: "a chain that was verified once is remembered beyond its dates",
+        edits: &[Edit {
+            file: "crates/spiffe-tls/src/peers.rs",
+            text: "            .filter(|known| known.is_valid_at(now))\n",
+            replacement: "",
+        }],
+        test: integration("tls", "a_remembered_chain_ends_with_its_dates"),
+    },
+    Control {
+        name: "expired-root",
+        invariant: 5,
+        without: "a root anchors chains after it has expired",
+        edits: &[
+            Edit {
+                file: "crates/spiffe-verify/src/x509/bundle.rs",
+                text: "|root: &Root| root.not_before <= now && now <= root.not_after;",
+                replacement: "|root: &Root| root.not_before <= now;",
+            },
+            Edit {
+                file: "crates/spiffe-verify/src/x509/verifier.rs",
+                text: ".chain([leaf.not_after(), root_end])",
+                replacement: ".chain([leaf.not_after()])",
+            },
+        ],
+        test: of_crate(
+            "spiffe-verify",
+            "x509",
+            "conformance_29_an_expired_root_anchors_nothing",
+        ),
+    },
+    Control {
+        name: "expired-token",
+        invariant: 5,
+        without: "a token is accepted after its end",
+        edits: &[Edit {
+            file: "crates/spiffe-verify/src/jwt/verify.rs",
+            text: "        if expires_at <= now {",
+            replacement: "        if false {",
+        }],
+        test: unit(
+            "spiffe-verify",
+            "jwt::tests::claims::conformance_44_exp_is_a_point_in_the_future",
+        ),
+    },
+    Control {
+        name: "ended-identity",
+        invariant: 5,
+        without: "requests pass after the identity of their peer has ended",
+        edits: &[Edit {
+            file: "crates/spiffe-acceptor/src/with_peer.rs",
+            text: "        if !self.peer.is_current() {",
+            replacement: "        if false {",
+        }],
+        test: integration(
+            "acceptor",
+            "once_an_identity_is_withdrawn_its_requests_get_401_and_no_handler",
+        ),
+    },
+    Control {
+        name: "ended-identity-in-rules",
+        invariant: 5,
+        without: "rules let in a peer whose identity has ended",
+        edits: &[Edit {
+            file: "crates/spiffe-authz/src/decision.rs",
+            text: "        Some(peer) if !peer.is_current() => Err(Reason::EndedIdentity),\n",
+            replacement: "",
+        }],
+        test: of_crate(
+            "spiffe-authz",
+            "require_id",
+            "an_identity_that_has_ended_is_refused_by_every_rule_and_its_connection_asked_to_close",
+        ),
+    },
+    Control {
+        name: "open-connections",
+        invariant: 5,
+        without: "connections outlive the trust in their peer",
+        edits: &[Edit {
+            file: "crates/spiffe-tls/src/trust.rs",
+            text: "                .is_some_and(|revision| revision.still_trusts(&chain))",
+            replacement: "                .is_some_and(|_| !chain.serial().is_empty())",
+        }],
+        test: integration("invariants", OPEN_CONNECTIONS),
+    },
+    Control {
+        name: "first-revision-for-ever",
+        invariant: 5,
+        without: "handshakes use the revision that the server began with",
+        edits: &[Edit {
+            file: LIVE,
+            text: SWAP,
+            replacement: "                let _ = (&swap, next);",
+        }],
+        test: integration("invariants", OPEN_CONNECTIONS),
+    },
+    Control {
+        name: "gap-between-revisions",
+        invariant: 7,
+        without: "there is no configuration while the next one is built",
+        edits: &[Edit {
+            file: LIVE,
+            text: "                let next = build(",
+            // As long as a build takes on a machine that is busy.
+            replacement: r"                swap.send_replace(None);
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                let next = build(",
+        }],
+        test: integration("invariants", "invariant_7_rotation_is_invisible"),
+    },
+    Control {
+        name: "old-svid-for-ever",
+        invariant: 7,
+        without: "the SVID that a process began with is presented for ever",
+        edits: &[Edit {
+            file: LIVE,
+            text: SWAP,
+            replacement: "                let _ = (&swap, next);",
+        }],
+        test: integration(
+            "invariants",
+            "invariant_7_the_authority_rotates_in_steps_under_traffic",
+        ),
+    },
+    Control {
+        name: "one-authority-at-a-time",
+        invariant: 7,
+        without: "of several authorities in a bundle one alone counts",
+        edits: &[Edit {
+            file: "crates/spiffe-verify/src/x509/bundle.rs",
+            text: "            return (&self.anchors).into();",
+            replacement: "            return self.anchors.iter().take(1).cloned().collect();",
+        }],
+        test: integration(
+            "invariants",
+            "invariant_7_the_authority_rotates_in_steps_under_traffic",
+        ),
+    },
+];
