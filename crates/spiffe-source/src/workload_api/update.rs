@@ -215,3 +215,6 @@ fn kept(before: &Snapshot, update: &X509SvidResponse) -> Own {
         .or_else(|| before.bundle_arc(domain).cloned());
     (before.svids().to_vec(), bundle)
 }
+
+#[cfg(test)]
+mod tests;
