@@ -6,14 +6,19 @@ use spiffe_peer::parse::InvalidId;
 use spiffe_verify::NoProvider;
 use tonic::{Code, Status};
 
-use crate::endpoint::{Endpoint, InvalidEndpoint};
+use crate::endpoint::InvalidEndpoint;
+use crate::status::Status as SourceStatus;
 
 /// Why a stream gives no SVIDs.
 #[derive(Debug, Clone)]
 pub(crate) enum Failure {
     Endpoint(InvalidEndpoint),
-    TrustDomain(InvalidId),
+    InvalidId(InvalidId),
     NoProvider(NoProvider),
+    Settings(String),
+    /// A feed that is not the Workload API has none; the second is for good.
+    Feed(String),
+    Unusable(String),
     Unreachable(String),
     NotReady(String),
     Hung(Duration),
@@ -21,6 +26,8 @@ pub(crate) enum Failure {
     Misunderstood(String),
     BadAnswer(String),
     Ended,
+    /// An SVID should have come long ago: asking anew is no problem yet.
+    Overdue,
 }
 
 impl Failure {
@@ -50,7 +57,7 @@ impl Failure {
 
     /// Whether to wait is pointless (SPIFFE Workload Endpoint, appendix A).
     pub(crate) fn is_final(&self) -> bool {
-        matches!(self, Self::Misunderstood(_))
+        matches!(self, Self::Misunderstood(_) | Self::Unusable(_))
     }
 }
 
@@ -58,8 +65,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Endpoint(error) => error.fmt(f),
-            Self::TrustDomain(error) => error.fmt(f),
+            Self::InvalidId(error) => error.fmt(f),
             Self::NoProvider(error) => error.fmt(f),
+            Self::Settings(why) | Self::Feed(why) | Self::Unusable(why) => f.write_str(why),
             Self::Unreachable(why) => write!(
                 f,
                 "{why}; is the agent running, and may this process open its socket?"
@@ -81,6 +89,7 @@ impl fmt::Display for Failure {
             ),
             Self::BadAnswer(message) => write!(f, "the agent's answer cannot be used: {message}"),
             Self::Ended => f.write_str("the agent has closed the stream"),
+            Self::Overdue => f.write_str("a new SVID should have come by now"),
         }
     }
 }
@@ -100,16 +109,27 @@ impl fmt::Display for Failure {
 /// ```
 #[derive(Debug, Clone)]
 pub struct ConnectError {
-    endpoint: Option<String>,
+    origin: Option<String>,
     failure: Failure,
 }
 
 impl ConnectError {
-    pub(crate) fn new(endpoint: &Endpoint, failure: Failure) -> Self {
+    pub(crate) fn new(origin: String, failure: Failure) -> Self {
         Self {
-            endpoint: Some(endpoint.to_string()),
+            origin: Some(origin),
             failure,
         }
+    }
+
+    /// An error of a feed whose settings are wrong.
+    ///
+    /// ```
+    /// let error = spiffe_source::ConnectError::configuration("name the key server");
+    /// assert!(error.is_configuration());
+    /// ```
+    #[must_use]
+    pub fn configuration(why: impl Into<String>) -> Self {
+        Self::from(Failure::Settings(why.into()))
     }
 
     /// Whether the settings are wrong: the endpoint, a trust domain, or no cryptography.
@@ -117,15 +137,21 @@ impl ConnectError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self.failure,
-            Failure::Endpoint(_) | Failure::TrustDomain(_) | Failure::NoProvider(_)
+            Failure::Endpoint(_)
+                | Failure::InvalidId(_)
+                | Failure::NoProvider(_)
+                | Failure::Settings(_)
         )
     }
 
     /// Whether the agent's socket is absent or refuses connections, or the agent says that it is not
-    /// ready.
+    /// ready; for another feed, whether its material cannot be had.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
-        matches!(self.failure, Failure::Unreachable(_) | Failure::NotReady(_))
+        matches!(
+            self.failure,
+            Failure::Unreachable(_) | Failure::NotReady(_) | Failure::Feed(_)
+        )
     }
 
     /// Whether the agent accepts connections and does not answer.
@@ -140,12 +166,15 @@ impl ConnectError {
         self.failure.is_denied()
     }
 
-    /// Whether the agent answered something that cannot be used.
+    /// Whether what the agent, or another feed, has brought cannot be used.
     #[must_use]
     pub fn is_bad_answer(&self) -> bool {
         matches!(
             self.failure,
-            Failure::BadAnswer(_) | Failure::Misunderstood(_) | Failure::Ended
+            Failure::BadAnswer(_)
+                | Failure::Misunderstood(_)
+                | Failure::Unusable(_)
+                | Failure::Ended
         )
     }
 }
@@ -153,7 +182,7 @@ impl ConnectError {
 impl From<Failure> for ConnectError {
     fn from(failure: Failure) -> Self {
         Self {
-            endpoint: None,
+            origin: None,
             failure,
         }
     }
@@ -161,8 +190,8 @@ impl From<Failure> for ConnectError {
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.endpoint {
-            Some(endpoint) => write!(f, "no SVID from {endpoint}: {}", self.failure),
+        match &self.origin {
+            Some(origin) => write!(f, "no SVID from {origin}: {}", self.failure),
             None => self.failure.fmt(f),
         }
     }
@@ -172,7 +201,7 @@ impl Error for ConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.failure {
             Failure::Endpoint(error) => Some(error),
-            Failure::TrustDomain(error) => Some(error),
+            Failure::InvalidId(error) => Some(error),
             Failure::NoProvider(error) => Some(error),
             _ => None,
         }
@@ -196,3 +225,31 @@ impl fmt::Display for Closed {
 }
 
 impl Error for Closed {}
+
+/// A source with which no handshake would work at the moment.
+///
+/// ```no_run
+/// # async fn example(source: spiffe_source::Source) {
+/// if let Err(error) = source.ready(std::time::Duration::from_secs(5)).await {
+///     eprintln!("{error}; {:?}", error.status().state());
+/// }
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotReady(pub(crate) Box<SourceStatus>);
+
+impl NotReady {
+    /// How the source is.
+    #[must_use]
+    pub fn status(&self) -> &SourceStatus {
+        &self.0
+    }
+}
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the source is not ready: {}", self.0)
+    }
+}
+
+impl Error for NotReady {}

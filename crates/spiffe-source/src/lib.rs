@@ -26,15 +26,41 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod bounded_file;
+mod builder;
+mod change;
+mod clock;
+#[cfg(feature = "serde")]
+mod date;
+mod deny;
 mod endpoint;
 mod error;
+mod feed;
+mod fixed;
+#[cfg(feature = "axum")]
+mod health;
+pub mod jwt;
+mod keeper;
+mod material;
+mod observe;
+mod picker;
 mod snapshot;
 mod source;
 mod status;
 pub mod workload_api;
 
+pub use builder::Builder;
+pub use change::{Cause, Change, Changes, SvidSummary};
+pub use deny::DenyList;
 pub use endpoint::{Endpoint, InvalidEndpoint};
-pub use error::{Closed, ConnectError};
+pub use error::{Closed, ConnectError, NotReady};
+pub use feed::{Feed, Sink};
+pub use fixed::Fixed;
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub use health::health;
+pub use material::{Material, SvidMaterial};
 pub use snapshot::{Snapshot, Svid};
 pub use source::Source;
-pub use status::{State, Status};
+pub use status::{BundleStatus, State, Status};
+pub use workload_api::WorkloadApi;

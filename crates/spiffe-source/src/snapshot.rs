@@ -3,11 +3,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use spiffe_peer::{SpiffeId, TrustDomain};
-use spiffe_verify::{VerifiedChain, X509Bundle};
+use spiffe_verify::{JwtBundle, VerifiedChain, X509Bundle};
 use zeroize::Zeroizing;
 
-/// One coherent revision of everything that identity needs: the own SVIDs, and the bundles of the
-/// trust domains that are trusted. It never changes; a change is a new snapshot with a new revision.
+use crate::deny::DenyList;
+
+/// One coherent revision of everything that identity needs: the own SVIDs, the bundles of the
+/// trust domains that are trusted, and the deny-list. It never changes; a change is a new snapshot with a new revision.
 ///
 /// ```
 /// use spiffe_source::Snapshot;
@@ -24,27 +26,35 @@ pub struct Snapshot {
     revision: u64,
     svids: Vec<Arc<Svid>>,
     bundles: BTreeMap<TrustDomain, Arc<X509Bundle>>,
+    jwt_bundles: BTreeMap<TrustDomain, Arc<JwtBundle>>,
+    deny_list: Arc<DenyList>,
 }
 
 impl Snapshot {
     /// What holds before the first update and after a withdrawal: no identity and no trust.
-    pub(crate) fn nothing(revision: u64) -> Self {
-        Self {
+    pub(crate) fn nothing(revision: u64, deny_list: Arc<DenyList>) -> Self {
+        Self::new(
             revision,
-            svids: Vec::new(),
-            bundles: BTreeMap::new(),
-        }
+            Vec::new(),
+            BTreeMap::new(),
+            BTreeMap::new(),
+            deny_list,
+        )
     }
 
     pub(crate) fn new(
         revision: u64,
         svids: Vec<Arc<Svid>>,
         bundles: BTreeMap<TrustDomain, Arc<X509Bundle>>,
+        jwt_bundles: BTreeMap<TrustDomain, Arc<JwtBundle>>,
+        deny_list: Arc<DenyList>,
     ) -> Self {
         Self {
             revision,
             svids,
             bundles,
+            jwt_bundles,
+            deny_list,
         }
     }
 
@@ -77,13 +87,40 @@ impl Snapshot {
         self.bundles.values().map(Arc::as_ref)
     }
 
-    pub(crate) fn bundle_arc(&self, trust_domain: &TrustDomain) -> Option<&Arc<X509Bundle>> {
-        self.bundles.get(trust_domain)
+    /// The keys that sign the JWT-SVIDs of a trust domain; none where the domain is not trusted.
+    #[must_use]
+    pub fn jwt_bundle(&self, trust_domain: &TrustDomain) -> Option<&JwtBundle> {
+        self.jwt_bundles.get(trust_domain).map(Arc::as_ref)
     }
 
-    /// Whether two snapshots say the same, whatever their revisions.
-    pub(crate) fn says_the_same_as(&self, other: &Self) -> bool {
-        self.svids == other.svids && self.bundles == other.bundles
+    /// The JWT bundles of all trusted domains, the own included.
+    pub fn jwt_bundles(&self) -> impl ExactSizeIterator<Item = &JwtBundle> {
+        self.jwt_bundles.values().map(Arc::as_ref)
+    }
+
+    /// The domains that are trusted for certificates, tokens or both.
+    pub(crate) fn trust_domains(&self) -> impl Iterator<Item = &TrustDomain> {
+        let for_tokens_alone = self
+            .jwt_bundles
+            .keys()
+            .filter(|domain| !self.bundles.contains_key(*domain));
+        self.bundles.keys().chain(for_tokens_alone)
+    }
+
+    /// Whom to refuse although its SVID is valid.
+    #[must_use]
+    pub fn deny_list(&self) -> &DenyList {
+        &self.deny_list
+    }
+
+    /// What follows this snapshot, if it says something new.
+    pub(crate) fn followed_by(&self, mut next: Self) -> Option<Self> {
+        let says_the_same = self.svids == next.svids
+            && self.bundles == next.bundles
+            && self.jwt_bundles == next.jwt_bundles
+            && self.deny_list == next.deny_list;
+        next.revision = self.revision + 1;
+        (!says_the_same).then_some(next)
     }
 }
 

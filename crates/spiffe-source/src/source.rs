@@ -1,17 +1,33 @@
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use rustls::crypto::CryptoProvider;
 use tokio::sync::watch;
-use tokio_util::sync::DropGuard;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::error::Closed;
+use crate::builder::Builder;
+use crate::change::Changes;
+use crate::deny::DenyList;
+use crate::error::{Closed, NotReady};
+use crate::feed::{Feed, Sink};
+use crate::fixed::Fixed;
+use crate::keeper::Keeper;
+use crate::material::Material;
 use crate::snapshot::Snapshot;
-use crate::status::Status;
-use crate::workload_api::WorkloadApiBuilder;
+use crate::status::{State, Status};
+use crate::workload_api::WorkloadApi;
 
-/// A live source of SVIDs and bundles. Clones share one stream to the agent; it closes with the
-/// last of them.
+/// How often the clock is looked at: no expiry, and no jump of the clock, goes unnoticed longer.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long a feed that has panicked rests.
+const REST_AFTER_PANIC: Duration = Duration::from_secs(1);
+
+/// A live source of SVIDs and bundles. Clones share one feed; it ends with the last of them.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,30 +43,49 @@ use crate::workload_api::WorkloadApiBuilder;
 /// ```
 #[derive(Clone)]
 pub struct Source {
+    keeper: Arc<Keeper>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
-    statuses: watch::Receiver<Status>,
-    provider: Arc<CryptoProvider>,
-    _worker: Arc<DropGuard>,
+    stop: CancellationToken,
+    _running: Arc<DropGuard>,
 }
 
 impl Source {
     /// A source that follows an agent over the SPIFFE Workload API.
-    pub fn workload_api() -> WorkloadApiBuilder {
-        WorkloadApiBuilder::new()
+    pub fn workload_api() -> Builder<WorkloadApi> {
+        Builder::new(WorkloadApi::default())
     }
 
-    pub(crate) fn new(
-        snapshots: watch::Receiver<Arc<Snapshot>>,
-        statuses: watch::Receiver<Status>,
-        provider: Arc<CryptoProvider>,
-        worker: DropGuard,
-    ) -> Self {
-        Self {
-            snapshots,
-            statuses,
-            provider,
-            _worker: Arc::new(worker),
-        }
+    /// A source that never changes by itself: for tests, and for material that somebody else
+    /// replaces by a restart. Its SVID still expires.
+    pub fn fixed(material: Material) -> Builder<Fixed> {
+        Builder::new(Fixed::new(material))
+    }
+
+    /// A source that takes its material from a feed of another kind.
+    pub fn from_feed<F: Feed>(feed: F) -> Builder<F> {
+        Builder::new(feed)
+    }
+
+    /// Starts a feed. It runs on the current tokio runtime until the source ends.
+    pub(crate) fn start<F: Feed>(keeper: Arc<Keeper>, feed: F) -> Self {
+        let stop = CancellationToken::new();
+        let source = Self {
+            snapshots: keeper.snapshots(),
+            keeper: keeper.clone(),
+            stop: stop.clone(),
+            _running: Arc::new(stop.clone().drop_guard()),
+        };
+        let sink = Sink::new(keeper.clone());
+        tokio::spawn(async move {
+            let work = async { tokio::join!(follow(feed, sink), watch_the_clock(&keeper)) };
+            stop.run_until_cancelled(work).await;
+            keeper.close();
+        });
+        source
+    }
+
+    pub(crate) fn keeper(&self) -> &Arc<Keeper> {
+        &self.keeper
     }
 
     /// What holds now.
@@ -70,27 +105,97 @@ impl Source {
     ///
     /// No change is lost when the future is dropped: the next call gives it.
     pub async fn changed(&mut self) -> Result<Arc<Snapshot>, Closed> {
-        self.snapshots.changed().await.map_err(|_| Closed)?;
-        Ok(self.snapshots.borrow_and_update().clone())
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Closed),
+            changed = self.snapshots.changed() => {
+                changed.map_err(|_| Closed)?;
+                Ok(self.snapshots.borrow_and_update().clone())
+            }
+        }
+    }
+
+    /// The changes from now on, each with the old and the new SVID and its cause.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        Changes(self.keeper.changes())
     }
 
     /// How the source is.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.statuses.borrow().clone()
+        self.keeper.tick();
+        self.keeper.statuses().borrow().clone()
+    }
+
+    /// Waits until a handshake would work.
+    ///
+    /// # Errors
+    ///
+    /// [`NotReady`] with the status when the deadline has passed, or at once when the source has
+    /// been closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub async fn ready(&self, deadline: Duration) -> Result<(), NotReady> {
+        self.keeper.tick();
+        let mut statuses = self.keeper.statuses();
+        let settled =
+            statuses.wait_for(|status| status.is_ready() || status.state() == State::Closed);
+        let _ = timeout(deadline, settled).await;
+        let status = self.status();
+        if status.is_ready() {
+            Ok(())
+        } else {
+            Err(NotReady(Box::new(status)))
+        }
+    }
+
+    /// Replaces the deny-list. Whom it names is refused from the next handshake on, and open
+    /// connections of such peers end; whom it does not name any more is accepted again.
+    pub fn deny(&self, list: DenyList) {
+        self.keeper.deny(Arc::new(list));
+    }
+
+    /// Ends the source for every clone: its stream is closed, everything is withdrawn, and waiting
+    /// for a change answers [`Closed`].
+    pub fn close(&self) {
+        self.keeper.close();
+        self.stop.cancel();
     }
 
     /// The cryptography that this source, and what is built on it, uses.
     #[must_use]
     pub fn provider(&self) -> &Arc<CryptoProvider> {
-        &self.provider
+        self.keeper.provider()
+    }
+}
+
+/// Runs a feed. A panic in it, or in what it calls, does not end the source.
+async fn follow<F: Feed>(mut feed: F, sink: Sink) {
+    while AssertUnwindSafe(feed.run(sink.clone()))
+        .catch_unwind()
+        .await
+        .is_err()
+    {
+        sink.failed("the feed has panicked, and is started again");
+        sleep(REST_AFTER_PANIC).await;
+        sink.retries();
+    }
+}
+
+async fn watch_the_clock(keeper: &Keeper) {
+    loop {
+        sleep(TICK).await;
+        keeper.tick();
     }
 }
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source")
-            .field("status", &self.status())
+            .field("status", &*self.keeper.statuses().borrow())
             .field("snapshot", &self.snapshot())
             .finish()
     }

@@ -114,6 +114,6 @@ async fn start_agent() -> Result<Agent, BoxError> {
 }
 
 /// What a workload writes, but for the socket: that one comes from `SPIFFE_ENDPOINT_SOCKET`.
-fn workload(agent: &Agent, socket: &str) -> spiffe_source::workload_api::WorkloadApiBuilder {
+fn workload(agent: &Agent, socket: &str) -> spiffe_source::Builder<spiffe_source::WorkloadApi> {
     Source::workload_api().endpoint(agent.endpoint(socket).unwrap_or_default())
 }

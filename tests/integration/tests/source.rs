@@ -158,7 +158,7 @@ async fn a_broken_stream_leaves_what_holds_and_mends_itself() {
         assert!(status.is_ready(), "what was said last holds: {status}");
         assert_eq!(source.snapshot(), before);
         agent.heal("server").unwrap();
-        while source.status().state() != State::Live {
+        while source.status().state() != State::Ready {
             tokio::task::yield_now().await;
         }
         assert_eq!(

@@ -1,21 +1,25 @@
-//! The stream of X.509-SVIDs from a Workload API.
+//! Calls to a Workload API.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use http::Uri;
 use http::uri::PathAndQuery;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tonic::client::Grpc;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
-use tonic::{Request, Streaming};
+use tonic::{Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 
-use super::messages::{SECURITY_HEADER, X509SvidRequest, X509SvidResponse};
+use super::messages::{
+    JwtBundlesRequest, JwtBundlesResponse, SECURITY_HEADER, X509SvidRequest, X509SvidResponse,
+};
 use crate::endpoint::{Address, Endpoint};
 use crate::error::Failure;
 
@@ -23,63 +27,152 @@ use crate::error::Failure;
 /// held in memory.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 
+/// A large answer does not have to be asked for piece by piece.
+const WINDOW_BYTES: u32 = 1024 * 1024;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// SPIRE's gRPC server takes pings more frequent than every five minutes for abuse.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(310);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Calls one agent. Each call has a connection of its own, so that none waits for another, and a
+/// socket that has been replaced is found anew.
+#[derive(Debug)]
+pub(super) struct Client {
+    endpoint: Endpoint,
+    keepalive: (Duration, Duration),
+}
 
-/// Asks for the X.509-SVIDs of this process. The agent answers at once, and again with each change.
-pub(super) async fn fetch_x509_svid(
-    endpoint: &Endpoint,
-) -> Result<Streaming<X509SvidResponse>, Failure> {
-    let channel = connect(endpoint).await?;
-    let mut grpc = tonic::client::Grpc::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    grpc.ready()
-        .await
-        .map_err(|error| unreachable(endpoint, &error))?;
-    let mut request = Request::new(X509SvidRequest {});
+impl Client {
+    pub(super) fn new(endpoint: Endpoint, keepalive: (Duration, Duration)) -> Self {
+        Self {
+            endpoint,
+            keepalive,
+        }
+    }
+
+    /// Asks for the X.509-SVIDs of this process. The agent answers at once, and again with each
+    /// change.
+    pub(super) async fn fetch_x509_svid(&self) -> Result<Updates<X509SvidResponse>, Failure> {
+        let path = PathAndQuery::from_static("/SpiffeWorkloadAPI/FetchX509SVID");
+        self.follow(path, X509SvidRequest {}).await
+    }
+
+    /// Asks for the JWT bundles, in the same way.
+    pub(super) async fn fetch_jwt_bundles(&self) -> Result<Updates<JwtBundlesResponse>, Failure> {
+        let path = PathAndQuery::from_static("/SpiffeWorkloadAPI/FetchJWTBundles");
+        self.follow(path, JwtBundlesRequest {}).await
+    }
+
+    async fn follow<Q, A>(&self, path: PathAndQuery, question: Q) -> Result<Updates<A>, Failure>
+    where
+        Q: prost::Message + Send + Sync + 'static,
+        A: prost::Message + Default + Send + Sync + 'static,
+    {
+        let mut grpc = self.connect().await?;
+        let codec = ProstCodec::<Q, A>::default();
+        let answer = grpc.server_streaming(request(question), path, codec).await;
+        let stream = answer.map_err(|status| Failure::from_status(&status))?;
+        Ok(Updates {
+            stream: stream.into_inner(),
+            end: None,
+        })
+    }
+
+    /// Asks for one answer.
+    pub(super) async fn ask<Q, A>(&self, path: PathAndQuery, question: Q) -> Result<A, Failure>
+    where
+        Q: prost::Message + Send + Sync + 'static,
+        A: prost::Message + Default + Send + Sync + 'static,
+    {
+        let mut grpc = self.connect().await?;
+        let codec = ProstCodec::<Q, A>::default();
+        let answer = grpc.unary(request(question), path, codec).await;
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|status| Failure::from_status(&status))
+    }
+
+    async fn connect(&self) -> Result<Grpc<Channel>, Failure> {
+        let address = self.endpoint.address().clone();
+        let (every, timeout) = self.keepalive;
+        // The URI gives the requests an authority; where they go, the connector decides.
+        let channel = tonic::transport::Endpoint::from_static("http://localhost")
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(every)
+            .keep_alive_timeout(timeout)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .connect_with_connector(tower::service_fn(move |_: Uri| {
+                let address = address.clone();
+                async move {
+                    match address {
+                        Address::Unix(path) => UnixStream::connect(path)
+                            .await
+                            .map(|stream| TokioIo::new(Stream::Unix(stream))),
+                        Address::Tcp(address) => TcpStream::connect(address)
+                            .await
+                            .map(|stream| TokioIo::new(Stream::Tcp(stream))),
+                    }
+                }
+            }))
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let mut grpc = Grpc::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        grpc.ready()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        Ok(grpc)
+    }
+
+    fn unreachable(&self, error: &dyn std::error::Error) -> Failure {
+        let mut cause = error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        Failure::Unreachable(format!("{} cannot be reached: {cause}", self.endpoint))
+    }
+}
+
+/// Every request says that it is none which a browser was tricked into (SPIFFE Workload Endpoint,
+/// section 3).
+fn request<Q>(question: Q) -> Request<Q> {
+    let mut request = Request::new(question);
     request
         .metadata_mut()
         .insert(SECURITY_HEADER, MetadataValue::from_static("true"));
-    let path = PathAndQuery::from_static("/SpiffeWorkloadAPI/FetchX509SVID");
-    let codec = ProstCodec::<X509SvidRequest, X509SvidResponse>::default();
-    let answer = grpc.server_streaming(request, path, codec).await;
-    answer
-        .map(tonic::Response::into_inner)
-        .map_err(|status| Failure::from_status(&status))
+    request
 }
 
-async fn connect(endpoint: &Endpoint) -> Result<Channel, Failure> {
-    let address = endpoint.address().clone();
-    // The URI gives the requests an authority; where they go, the connector decides.
-    tonic::transport::Endpoint::from_static("http://localhost")
-        .connect_timeout(CONNECT_TIMEOUT)
-        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-        .connect_with_connector(tower::service_fn(move |_: Uri| {
-            let address = address.clone();
-            async move {
-                match address {
-                    Address::Unix(path) => UnixStream::connect(path)
-                        .await
-                        .map(|stream| TokioIo::new(Stream::Unix(stream))),
-                    Address::Tcp(address) => TcpStream::connect(address)
-                        .await
-                        .map(|stream| TokioIo::new(Stream::Tcp(stream))),
+/// The answers on one stream, each the full set.
+pub(super) struct Updates<M> {
+    stream: Streaming<M>,
+    /// Why there are no more, found out while an answer was yet to be given.
+    end: Option<Failure>,
+}
+
+impl<M> Updates<M> {
+    /// Waits for an answer. Of several that have arrived meanwhile it is the last: an answer says
+    /// everything, so those before it are out of date.
+    pub(super) async fn next(&mut self) -> Result<M, Failure> {
+        if let Some(end) = self.end.take() {
+            return Err(end);
+        }
+        let mut latest = answer(self.stream.message().await)?;
+        while let Some(more) = self.stream.message().now_or_never() {
+            match answer(more) {
+                Ok(later) => latest = later,
+                Err(end) => {
+                    self.end = Some(end);
+                    break;
                 }
             }
-        }))
-        .await
-        .map_err(|error| unreachable(endpoint, &error))
+        }
+        Ok(latest)
+    }
 }
 
-fn unreachable(endpoint: &Endpoint, error: &dyn std::error::Error) -> Failure {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    Failure::Unreachable(format!("{endpoint} cannot be reached: {cause}"))
+fn answer<M>(message: Result<Option<M>, Status>) -> Result<M, Failure> {
+    message
+        .map_err(|status| Failure::from_status(&status))?
+        .ok_or(Failure::Ended)
 }
 
 /// A socket of either kind.

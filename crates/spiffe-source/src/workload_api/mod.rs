@@ -1,8 +1,8 @@
 //! The SPIFFE Workload API, from the side of its client.
 
 mod backoff;
-mod builder;
 mod client;
+mod feed;
 #[cfg(feature = "prost")]
 pub mod messages;
 #[cfg(not(feature = "prost"))]
@@ -12,7 +12,8 @@ pub mod messages;
     reason = "a client needs some of the messages, a server all"
 )]
 mod messages;
-mod update;
-mod worker;
+mod overdue;
+mod streams;
+mod tokens;
 
-pub use builder::WorkloadApiBuilder;
+pub use feed::WorkloadApi;

@@ -1,0 +1,54 @@
+//! The figures, through the `metrics` facade. Their names are those of the crate's documentation.
+
+use std::time::{Duration, SystemTime};
+
+use metrics::{counter, gauge, histogram};
+
+use crate::change::Change;
+use crate::snapshot::Snapshot;
+use crate::status::State;
+
+pub(super) fn update(result: &'static str, took: Duration) {
+    counter!("spiffe_svid_updates_total", "result" => result).increment(1);
+    histogram!("spiffe_svid_update_duration_seconds").record(took.as_secs_f64());
+}
+
+pub(super) fn answered(after: Duration) {
+    histogram!("spiffe_workload_api_answer_seconds").record(after.as_secs_f64());
+}
+
+pub(super) fn reconnect() {
+    counter!("spiffe_source_reconnects_total").increment(1);
+}
+
+pub(super) fn withdrawal() {
+    counter!("spiffe_source_withdrawals_total").increment(1);
+}
+
+pub(super) fn state(state: State) {
+    for each in State::ALL {
+        let holds = if each == state { 1.0 } else { 0.0 };
+        gauge!("spiffe_source_state", "state" => each.as_str()).set(holds);
+    }
+}
+
+/// The label is a trust domain that the operator has named, so that there are no more of them than
+/// are configured. A domain that is no longer trusted shows zero.
+pub(super) fn revision(change: &Change, before: &Snapshot, snapshot: &Snapshot) {
+    if change.is_rotation() && change.before().is_some() && change.after().is_some() {
+        counter!("spiffe_svid_rotations_total").increment(1);
+    }
+    let end = change.after().map(crate::change::SvidSummary::not_after);
+    gauge!("spiffe_svid_expiry_timestamp_seconds").set(timestamp(end));
+    for bundle in before.bundles().chain(snapshot.bundles()) {
+        let domain = bundle.trust_domain();
+        let end = snapshot.bundle(domain).map(|bundle| bundle.not_after());
+        gauge!("spiffe_bundle_expiry_timestamp_seconds", "trust_domain" => domain.to_string())
+            .set(timestamp(end));
+    }
+}
+
+fn timestamp(time: Option<SystemTime>) -> f64 {
+    time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
+        .map_or(0.0, |since| since.as_secs_f64())
+}

@@ -1,0 +1,82 @@
+//! What is told to the outside when something happens: events for `tracing` and, with the feature
+//! `metrics`, figures.
+
+use std::time::Duration;
+
+use crate::change::Change;
+use crate::snapshot::Snapshot;
+use crate::status::State;
+
+/// What became of an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All of it is in force.
+    Applied,
+    /// The own part is in force, some other part cannot be used.
+    Partial,
+    /// The own part cannot be used.
+    Refused,
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Partial => "partial",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// An update has been verified and applied, which took this long.
+pub(crate) fn update(outcome: Outcome, is_new: bool, took: Duration) {
+    let result = match (outcome, is_new) {
+        (Outcome::Applied, false) => "unchanged",
+        (outcome, _) => outcome.as_str(),
+    };
+    tracing::debug!(target: "spiffe_source", result, ?took, "update");
+    #[cfg(feature = "metrics")]
+    figures::update(result, took);
+}
+
+pub(crate) fn revision(change: &Change, before: &Snapshot, snapshot: &Snapshot) {
+    #[cfg(not(feature = "metrics"))]
+    let _ = before;
+    tracing::info!(
+        target: "spiffe_source",
+        revision = change.revision(),
+        cause = change.cause().as_str(),
+        spiffe_id = change.after().map(|svid| svid.spiffe_id()),
+        old_serial = change.before().map(|svid| svid.serial()),
+        new_serial = change.after().map(|svid| svid.serial()),
+        trust_domains = snapshot.bundles().len(),
+        "new revision"
+    );
+    #[cfg(feature = "metrics")]
+    figures::revision(change, before, snapshot);
+}
+
+pub(crate) fn state(state: State) {
+    tracing::info!(target: "spiffe_source", %state, "state");
+    #[cfg(feature = "metrics")]
+    figures::state(state);
+}
+
+pub(crate) fn reconnect() {
+    #[cfg(feature = "metrics")]
+    figures::reconnect();
+}
+
+pub(crate) fn withdrawal() {
+    #[cfg(feature = "metrics")]
+    figures::withdrawal();
+}
+
+/// The time from asking for SVIDs to the first answer.
+pub(crate) fn answered(_after: Duration) {
+    #[cfg(feature = "metrics")]
+    figures::answered(_after);
+}
+
+#[cfg(feature = "metrics")]
+mod figures;

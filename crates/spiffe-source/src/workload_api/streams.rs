@@ -1,0 +1,153 @@
+//! Keeps the streams to the agent open, and gives what they say to the sink.
+
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+use spiffe_peer::parse;
+use tokio::time::{sleep, timeout};
+use zeroize::Zeroizing;
+
+use super::backoff::Backoff;
+use super::client::{Client, Updates};
+use super::messages::{JwtBundlesResponse, X509SvidResponse};
+use super::overdue::Overdue;
+use crate::error::Failure;
+use crate::feed::Sink;
+use crate::material::{Material, SvidMaterial};
+use crate::observe;
+
+/// How long an agent that has accepted the stream may take for the answer that the specification
+/// wants at once (SPIFFE Workload API, section 4.3).
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
+
+/// The shortest time from an answer to the next stream: an agent that answers and hangs up at once is
+/// not asked in a loop.
+const BETWEEN_STREAMS: Duration = Duration::from_secs(1);
+
+/// Follows the own SVIDs and the X.509 bundles.
+pub(super) async fn follow_x509(client: &Client, sink: &Sink) {
+    let mut pace = Pace::new(sink);
+    let mut overdue = Overdue::default();
+    loop {
+        let Err(failure) = x509_stream(client, sink, &mut pace, &mut overdue).await;
+        if !matches!(failure, Failure::Overdue) {
+            let wait = pace.next(&failure);
+            sink.report(failure);
+            sleep(wait).await;
+        }
+        sink.retries();
+    }
+}
+
+async fn x509_stream(
+    client: &Client,
+    sink: &Sink,
+    pace: &mut Pace,
+    overdue: &mut Overdue,
+) -> Result<Infallible, Failure> {
+    let asked = Instant::now();
+    let (mut updates, mut update) = first(client.fetch_x509_svid()).await?;
+    observe::answered(asked.elapsed());
+    loop {
+        pace.answered(sink.update(&material(update)));
+        overdue.answered(sink);
+        update = tokio::select! {
+            next = updates.next() => next?,
+            () = overdue.passed(sink) => return Err(Failure::Overdue),
+        };
+    }
+}
+
+/// Follows the JWT bundles. Whatever becomes of them, X.509 goes on.
+pub(super) async fn follow_jwt_bundles(client: &Client, sink: &Sink) {
+    let mut pace = Pace::new(sink);
+    loop {
+        let Err(failure) = jwt_stream(client, sink, &mut pace).await;
+        if failure.is_denied() {
+            sink.update_jwt_bundles::<Vec<u8>>([]);
+        }
+        sink.mention(format!("JWT bundles: {failure}"));
+        if failure.is_final() {
+            // The agent has none to give (SPIFFE Workload Endpoint, appendix A).
+            return;
+        }
+        sleep(pace.next(&failure)).await;
+    }
+}
+
+async fn jwt_stream(client: &Client, sink: &Sink, pace: &mut Pace) -> Result<Infallible, Failure> {
+    let (mut updates, mut update) = first(client.fetch_jwt_bundles()).await?;
+    loop {
+        sink.update_jwt_bundles(jwt_bundles(&update));
+        pace.answered(true);
+        update = updates.next().await?;
+    }
+}
+
+/// How fast one stream follows another.
+struct Pace {
+    backoff: Backoff,
+    answered: Option<Instant>,
+}
+
+impl Pace {
+    fn new(sink: &Sink) -> Self {
+        Self {
+            backoff: Backoff::new(sink.provider().clone()),
+            answered: None,
+        }
+    }
+
+    /// The agent has answered, usably or not.
+    fn answered(&mut self, is_usable: bool) {
+        self.answered = Some(Instant::now());
+        if is_usable {
+            self.backoff.reset();
+        }
+    }
+
+    fn next(&mut self, failure: &Failure) -> Duration {
+        let rest = self.answered.take().map_or(Duration::ZERO, |answered| {
+            BETWEEN_STREAMS.saturating_sub(answered.elapsed())
+        });
+        self.backoff.next(failure).max(rest)
+    }
+}
+
+/// Opens a stream and waits for its first message.
+async fn first<M: prost::Message + Default + 'static>(
+    opening: impl Future<Output = Result<Updates<M>, Failure>>,
+) -> Result<(Updates<M>, M), Failure> {
+    let opening = async {
+        let mut updates = opening.await?;
+        let first = updates.next().await?;
+        Ok((updates, first))
+    };
+    timeout(FIRST_ANSWER, opening)
+        .await
+        .unwrap_or(Err(Failure::Hung(FIRST_ANSWER)))
+}
+
+fn material(update: X509SvidResponse) -> Material {
+    let svids = update.svids.into_iter().map(|svid| SvidMaterial {
+        claimed_id: Some(svid.spiffe_id),
+        chain: svid.x509_svid,
+        key: Zeroizing::new(svid.x509_svid_key.to_vec()),
+        bundle: svid.bundle,
+        hint: Some(svid.hint).filter(|hint| !hint.is_empty()),
+    });
+    Material {
+        svids: svids.collect(),
+        foreign: update.federated_bundles.into_iter().collect(),
+    }
+}
+
+/// A key that is not the ID of a trust domain names none, and what stands there is nobody's.
+fn jwt_bundles(
+    update: &JwtBundlesResponse,
+) -> impl Iterator<Item = (spiffe_peer::TrustDomain, Vec<u8>)> {
+    update
+        .bundles
+        .iter()
+        .filter_map(|(id, jwks)| Some((parse::trust_domain_id(id).ok()?, jwks.to_vec())))
+}
