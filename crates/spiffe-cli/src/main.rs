@@ -4,6 +4,7 @@
 //! was given cannot be used.
 
 mod dev;
+mod doctor;
 mod failure;
 mod svid;
 
@@ -30,6 +31,8 @@ enum Command {
     /// An agent for development, in place of SPIRE
     #[command(subcommand)]
     Dev(dev::Command),
+    /// Check the way from the variable to the agent, the identity and a peer, step by step
+    Doctor(doctor::Arguments),
     /// The identity of this process, as the Workload API gives it
     #[command(subcommand)]
     Svid(svid::Command),
@@ -38,6 +41,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Dev(command) => dev::run(command),
+        Command::Doctor(arguments) => doctor::run(arguments),
         Command::Svid(command) => svid::run(command),
     };
     match done {

@@ -22,6 +22,7 @@ pub(crate) const KEPT_CHANGES: usize = 64;
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Change {
     pub(crate) revision: u64,
     pub(crate) cause: Cause,
@@ -36,6 +37,8 @@ pub struct Change {
 /// assert_eq!(spiffe_source::Cause::Expiry.to_string(), "expiry");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Cause {
     /// New material has come.

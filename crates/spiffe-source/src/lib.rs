@@ -62,5 +62,5 @@ pub use health::health;
 pub use material::{Material, SvidMaterial};
 pub use snapshot::{Snapshot, Svid};
 pub use source::Source;
-pub use status::{BundleStatus, State, Status};
+pub use status::{BundleStatus, State, Status, Statuses};
 pub use workload_api::WorkloadApi;

@@ -18,7 +18,7 @@ use crate::fixed::Fixed;
 use crate::keeper::Keeper;
 use crate::material::Material;
 use crate::snapshot::Snapshot;
-use crate::status::{State, Status};
+use crate::status::{State, Status, Statuses};
 use crate::workload_api::WorkloadApi;
 
 /// How often the clock is looked at: no expiry, and no jump of the clock, goes unnoticed longer.
@@ -119,6 +119,15 @@ impl Source {
     #[must_use]
     pub fn changes(&self) -> Changes {
         Changes(self.keeper.changes())
+    }
+
+    /// The statuses from now on.
+    #[must_use]
+    pub fn statuses(&self) -> Statuses {
+        Statuses {
+            statuses: self.keeper.statuses(),
+            stop: self.stop.clone(),
+        }
     }
 
     /// How the source is.

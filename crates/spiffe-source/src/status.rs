@@ -3,8 +3,11 @@ use std::time::SystemTime;
 
 use humantime::format_rfc3339_seconds;
 use spiffe_peer::TrustDomain;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::change::SvidSummary;
+use crate::error::Closed;
 use crate::snapshot::Snapshot;
 
 /// How a source is: what a probe asks and a person reads.
@@ -191,6 +194,44 @@ impl fmt::Display for Status {
             Some(error) => write!(f, "; last error: {error}"),
             None => Ok(()),
         }
+    }
+}
+
+/// The statuses of a source, one after the other, from
+/// [`Source::statuses`](crate::Source::statuses).
+///
+/// ```no_run
+/// # async fn example(source: spiffe_source::Source) -> Result<(), spiffe_source::Closed> {
+/// let mut statuses = source.statuses();
+/// loop {
+///     println!("{}", statuses.next().await?);
+/// }
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Statuses {
+    pub(crate) statuses: watch::Receiver<Status>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Statuses {
+    /// Waits for a status that this reader has not seen. Several changes in quick succession may be
+    /// seen as one.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] when nothing can change any more.
+    ///
+    /// # Cancel safety
+    ///
+    /// No change is lost when the future is dropped.
+    pub async fn next(&mut self) -> Result<Status, Closed> {
+        tokio::select! {
+            biased;
+            changed = self.statuses.changed() => changed.map_err(|_| Closed)?,
+            () = self.stop.cancelled() => return Err(Closed),
+        }
+        Ok(self.statuses.borrow_and_update().clone())
     }
 }
 

@@ -2,6 +2,9 @@
 
 mod files;
 mod show;
+mod watch;
+
+pub(crate) use show::left;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +23,14 @@ pub(crate) enum Command {
     Show {
         #[command(flatten)]
         agent: Agent,
+    },
+    /// Print what happens to the own SVIDs, until it is interrupted
+    Watch {
+        #[command(flatten)]
+        agent: Agent,
+        /// Print a JSON object a line
+        #[arg(long)]
+        json: bool,
     },
     /// Write svid.pem, svid_key.pem and bundle.pem, all three changed at once; they stay where the
     /// identity is withdrawn
@@ -52,6 +63,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     Runtime::new().map_err(Failure::failed)?.block_on(async {
         match command {
             Command::Show { agent } => print(&show::describe(&connect(agent).await?.snapshot())),
+            Command::Watch { agent, json } => watch::run(connect(agent).await?, json).await,
             Command::Write { agent, dir, follow } => {
                 write(connect(agent).await?, dir, follow).await
             }

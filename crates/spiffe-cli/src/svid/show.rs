@@ -39,7 +39,7 @@ pub(super) fn line(svid: &Svid) -> String {
     )
 }
 
-fn left(end: SystemTime) -> String {
+pub(crate) fn left(end: SystemTime) -> String {
     let seconds = end
         .duration_since(SystemTime::now())
         .unwrap_or_default()
