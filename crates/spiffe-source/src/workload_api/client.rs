@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use tonic_prost::ProstCodec;
 use super::messages::{
     JwtBundlesRequest, JwtBundlesResponse, SECURITY_HEADER, X509SvidRequest, X509SvidResponse,
 };
+use super::socket::SocketCheck;
 use crate::endpoint::{Address, Endpoint};
 use crate::error::Failure;
 
@@ -38,13 +40,19 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Client {
     endpoint: Endpoint,
     keepalive: (Duration, Duration),
+    socket: Arc<SocketCheck>,
 }
 
 impl Client {
-    pub(super) fn new(endpoint: Endpoint, keepalive: (Duration, Duration)) -> Self {
+    pub(super) fn new(
+        endpoint: Endpoint,
+        keepalive: (Duration, Duration),
+        socket: SocketCheck,
+    ) -> Self {
         Self {
             endpoint,
             keepalive,
+            socket: Arc::new(socket),
         }
     }
 
@@ -92,6 +100,7 @@ impl Client {
 
     async fn connect(&self) -> Result<Grpc<Channel>, Failure> {
         let address = self.endpoint.address().clone();
+        let socket = self.socket.clone();
         let (every, timeout) = self.keepalive;
         // The URI gives the requests an authority; where they go, the connector decides.
         let channel = tonic::transport::Endpoint::from_static("http://localhost")
@@ -101,10 +110,11 @@ impl Client {
             .initial_stream_window_size(WINDOW_BYTES)
             .initial_connection_window_size(WINDOW_BYTES)
             .connect_with_connector(tower::service_fn(move |_: Uri| {
-                let address = address.clone();
+                let (address, socket) = (address.clone(), socket.clone());
                 async move {
                     match address {
-                        Address::Unix(path) => UnixStream::connect(path)
+                        Address::Unix(path) => socket
+                            .connect(&path)
                             .await
                             .map(|stream| TokioIo::new(Stream::Unix(stream))),
                         Address::Tcp(address) => TcpStream::connect(address)

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::Client;
+use super::socket::SocketCheck;
 use super::streams;
 use crate::builder::Builder;
 use crate::endpoint::Endpoint;
@@ -33,6 +34,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct WorkloadApi {
     endpoint: Option<String>,
     keepalive: (Duration, Duration),
+    socket: SocketCheck,
     client: Option<Arc<Client>>,
 }
 
@@ -41,6 +43,7 @@ impl Default for WorkloadApi {
         Self {
             endpoint: None,
             keepalive: (KEEPALIVE_EVERY, KEEPALIVE_TIMEOUT),
+            socket: SocketCheck::default(),
             client: None,
         }
     }
@@ -64,6 +67,20 @@ impl Builder<WorkloadApi> {
         self.feed.keepalive = (every, timeout);
         self
     }
+
+    /// Names a user beside root and the own one under which the agent runs. May be said for several.
+    pub fn agent_user(mut self, uid: u32) -> Self {
+        self.feed.socket.agent_users.push(uid);
+        self
+    }
+
+    /// Refuses a Unix socket that somebody else may have put in the agent's place: one of a user who
+    /// is not named, or below a directory in which everybody can write. Without this it is told as a
+    /// warning, and used.
+    pub fn refuse_doubtful_socket(mut self) -> Self {
+        self.feed.socket.refuses = true;
+        self
+    }
 }
 
 impl Feed for WorkloadApi {
@@ -74,7 +91,11 @@ impl Feed for WorkloadApi {
         };
         let endpoint: Endpoint = endpoint.map_err(Failure::Endpoint)?;
         let origin = endpoint.to_string();
-        self.client = Some(Arc::new(Client::new(endpoint, self.keepalive)));
+        self.client = Some(Arc::new(Client::new(
+            endpoint,
+            self.keepalive,
+            std::mem::take(&mut self.socket),
+        )));
         Ok(origin)
     }
 

@@ -13,6 +13,7 @@ pub mod messages;
 )]
 mod messages;
 mod overdue;
+mod socket;
 mod streams;
 mod tokens;
 
