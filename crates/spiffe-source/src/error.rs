@@ -26,7 +26,7 @@ pub(crate) enum Failure {
     Misunderstood(String),
     BadAnswer(String),
     Ended,
-    /// An SVID should have come long ago: asking anew is no problem yet.
+    /// An SVID should have come long ago, or another agent listens: asking anew is no problem yet.
     Overdue,
 }
 
@@ -89,7 +89,7 @@ impl fmt::Display for Failure {
             ),
             Self::BadAnswer(message) => write!(f, "the agent's answer cannot be used: {message}"),
             Self::Ended => f.write_str("the agent has closed the stream"),
-            Self::Overdue => f.write_str("a new SVID should have come by now"),
+            Self::Overdue => f.write_str("the agent has to be asked anew"),
         }
     }
 }

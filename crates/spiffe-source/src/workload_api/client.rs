@@ -12,6 +12,7 @@ use http::uri::PathAndQuery;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::sleep;
 use tonic::client::Grpc;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
@@ -21,7 +22,7 @@ use tonic_prost::ProstCodec;
 use super::messages::{
     JwtBundlesRequest, JwtBundlesResponse, SECURITY_HEADER, X509SvidRequest, X509SvidResponse,
 };
-use super::socket::SocketCheck;
+use super::socket::{SocketCheck, SocketFile};
 use crate::endpoint::{Address, Endpoint};
 use crate::error::Failure;
 
@@ -31,6 +32,9 @@ const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 
 /// A large answer does not have to be asked for piece by piece.
 const WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// How often the socket's file is looked at.
+const LOOK_AT_SOCKET: Duration = Duration::from_secs(1);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -82,6 +86,25 @@ impl Client {
             stream: stream.into_inner(),
             end: None,
         })
+    }
+
+    /// Which file the agent's socket is at the moment, where it is one.
+    pub(super) fn socket_file(&self) -> Option<SocketFile> {
+        match self.endpoint.address() {
+            Address::Unix(path) => SocketFile::at(path),
+            Address::Tcp(_) => None,
+        }
+    }
+
+    /// Waits until another socket lies where `known` lay: a new agent listens there, and the old one
+    /// may keep its streams open without news for as long as it likes.
+    pub(super) async fn replaced(&self, known: Option<SocketFile>) {
+        loop {
+            sleep(LOOK_AT_SOCKET).await;
+            if known.is_some() && self.socket_file().is_some_and(|file| Some(file) != known) {
+                return;
+            }
+        }
     }
 
     /// Asks for one answer.

@@ -56,6 +56,26 @@ impl SocketCheck {
     }
 }
 
+/// A file, whatever its name. The number of a file that was removed may be given to the next, and
+/// then only the time tells the two apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SocketFile {
+    device: u64,
+    inode: u64,
+    changed: (i64, i64),
+}
+
+impl SocketFile {
+    pub(super) fn at(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        Some(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;

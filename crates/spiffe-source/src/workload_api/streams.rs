@@ -22,7 +22,7 @@ const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
 /// The shortest time from an answer to the next stream: an agent that answers and hangs up at once is
 /// not asked in a loop.
-const BETWEEN_STREAMS: Duration = Duration::from_secs(1);
+const BETWEEN_STREAMS: Duration = Duration::from_millis(500);
 
 /// Follows the own SVIDs and the X.509 bundles.
 pub(super) async fn follow_x509(client: &Client, sink: &Sink) {
@@ -46,6 +46,7 @@ async fn x509_stream(
     overdue: &mut Overdue,
 ) -> Result<Infallible, Failure> {
     let asked = Instant::now();
+    let socket = client.socket_file();
     let (mut updates, mut update) = first(client.fetch_x509_svid()).await?;
     observe::answered(asked.elapsed());
     loop {
@@ -54,6 +55,7 @@ async fn x509_stream(
         update = tokio::select! {
             next = updates.next() => next?,
             () = overdue.passed(sink) => return Err(Failure::Overdue),
+            () = client.replaced(socket) => return Err(Failure::Overdue),
         };
     }
 }
