@@ -85,6 +85,7 @@ impl Client {
         Ok(Updates {
             stream: stream.into_inner(),
             end: None,
+            _connection: grpc,
         })
     }
 
@@ -179,6 +180,8 @@ pub(super) struct Updates<M> {
     stream: Streaming<M>,
     /// Why there are no more, found out while an answer was yet to be given.
     end: Option<Failure>,
+    /// Without it the connection would count as idle, and not be probed.
+    _connection: Grpc<Channel>,
 }
 
 impl<M> Updates<M> {

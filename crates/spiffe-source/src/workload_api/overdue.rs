@@ -1,4 +1,4 @@
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::time::sleep;
 
@@ -7,41 +7,63 @@ use crate::feed::Sink;
 /// How often the clock is looked at.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How soon an SVID that is overdue is asked for again, at the earliest.
+/// How soon the agent is asked anew, at the earliest.
 const SOONEST: Duration = Duration::from_secs(10);
 
 /// Notices that a stream which looks alive has not brought what it should have: an SVID is rotated
-/// at about half of its life, so after two thirds of it something is wrong. To ask anew is right
-/// then, since every request is answered with the full set (SPIFFE Workload API, section 4.3).
+/// at about half of its life, so after two thirds of it something is wrong. The same where an answer
+/// could not be used: perhaps the clock of this host was wrong just then. To ask anew is right in
+/// both cases, since every request is answered with the full set (SPIFFE Workload API, section 4.3).
 #[derive(Default)]
 pub(super) struct Overdue {
     serial: Option<String>,
-    due: Option<SystemTime>,
+    unusable: u32,
+    due: Option<Due>,
 }
 
+/// A moment by both clocks: the one may jump, the other may stand still while the host sleeps.
+#[derive(Clone, Copy)]
+struct Due(SystemTime, Instant);
+
 impl Overdue {
-    /// The agent has answered: says when to ask anew.
-    pub(super) fn answered(&mut self, sink: &Sink) {
+    /// The agent has answered, usably or not: says when to ask anew.
+    pub(super) fn answered(&mut self, sink: &Sink, is_usable: bool) {
         let now = sink.keeper().now();
-        let snapshot = sink.keeper().snapshots().borrow().clone();
-        let svid = snapshot.svid().map(|svid| svid.verified());
-        let serial = svid.map(|svid| svid.serial().to_owned());
-        let (start, end) = svid.map_or((now, now), |svid| (svid.not_before(), svid.not_after()));
-        let life = end.duration_since(start).unwrap_or_default();
-        let left = end.duration_since(now).unwrap_or_default();
-        let is_new = serial.is_some() && serial != self.serial;
-        let due = if is_new {
-            start + life / 3 * 2
+        let wait = if is_usable {
+            self.unusable = 0;
+            self.until_overdue(sink, now)
         } else {
-            now + left / 2
+            self.unusable = self.unusable.saturating_add(1);
+            SOONEST * (1 << self.unusable.min(5))
         };
-        self.due = Some(due.max(now + SOONEST));
-        self.serial = serial;
+        let wait = wait.max(SOONEST);
+        self.due = Some(Due(now + wait, Instant::now() + wait));
+    }
+
+    /// How long until the SVID in force is overdue; where it is already, half of what is left.
+    fn until_overdue(&mut self, sink: &Sink, now: SystemTime) -> Duration {
+        let snapshot = sink.keeper().snapshots().borrow().clone();
+        let Some(svid) = snapshot.svid().map(|svid| svid.verified()) else {
+            return SOONEST;
+        };
+        let is_new = self.serial.as_deref() != Some(svid.serial());
+        self.serial = Some(svid.serial().to_owned());
+        let (start, end) = (svid.not_before(), svid.not_after());
+        let life = end.duration_since(start).unwrap_or_default();
+        let from_now = |moment: SystemTime| moment.duration_since(now).unwrap_or_default();
+        if is_new {
+            from_now(start + life / 3 * 2)
+        } else {
+            from_now(end) / 2
+        }
     }
 
     /// Waits until it is time to ask anew.
     pub(super) async fn passed(&self, sink: &Sink) {
-        while self.due.is_none_or(|due| sink.keeper().now() < due) {
+        while self
+            .due
+            .is_none_or(|Due(wall, steady)| sink.keeper().now() < wall && Instant::now() < steady)
+        {
             sleep(TICK).await;
         }
     }

@@ -50,8 +50,9 @@ async fn x509_stream(
     let (mut updates, mut update) = first(client.fetch_x509_svid()).await?;
     observe::answered(asked.elapsed());
     loop {
-        pace.answered(sink.update(&material(update)));
-        overdue.answered(sink);
+        let is_usable = sink.update(&material(update));
+        pace.answered(is_usable);
+        overdue.answered(sink, is_usable);
         update = tokio::select! {
             next = updates.next() => next?,
             () = overdue.passed(sink) => return Err(Failure::Overdue),
