@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use crate::{Running, program};
 
-/// Two trust domains that do not know each other, and a listener for each caller; the one for
-/// strangers gives nobody an identity.
+/// Two trust domains that do not know each other, and a listener for each caller; one gives several
+/// identities, and the one for strangers gives nobody any.
 const DECLARATION: &str = "
 directory: sockets
 trust_domains:
@@ -18,6 +18,7 @@ listeners:
   - name: server
   - name: caller
   - name: foreigner
+  - name: several
   - name: stranger
 entries:
   - id: spiffe://example.org/service/greeter
@@ -27,9 +28,17 @@ entries:
     on: [caller]
   - id: spiffe://other.test/service/caller
     on: [foreigner]
+  - id: spiffe://example.org/several/inside
+    on: [several]
+    hint: internal
+  - id: spiffe://example.org/several/plain
+    on: [several]
+  - id: spiffe://example.org/several/outside
+    on: [several]
+    hint: external
 ";
 
-const LISTENERS: usize = 4;
+const LISTENERS: usize = 5;
 
 /// `spiffectl dev agent`: a Workload API for the programs of one test.
 pub struct Agent {
@@ -39,7 +48,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts an agent with the listeners `server`, `caller`, `foreigner` and `stranger`.
+    /// Starts an agent with the listeners `server`, `caller`, `foreigner`, `several` and `stranger`.
     #[must_use]
     pub fn start() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");

@@ -5,6 +5,7 @@
 
 mod agent;
 mod certificates;
+mod fake_agent;
 mod process;
 mod programs;
 mod python;
@@ -12,6 +13,7 @@ mod server;
 
 pub use agent::Agent;
 pub use certificates::Certificates;
+pub use fake_agent::{Call, FakeAgent};
 pub use process::{Finished, Running};
 pub use programs::{program, repository};
 pub use python::python;

@@ -1,5 +1,5 @@
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use crate::PATIENCE;
 pub struct Running {
     name: String,
     child: Child,
+    stdin: Option<ChildStdin>,
     lines: Receiver<String>,
     stdout: Vec<String>,
     stderr: Option<JoinHandle<String>>,
@@ -30,9 +31,19 @@ impl Running {
     /// Starts a program.
     #[must_use]
     pub fn start(command: &mut Command) -> Self {
+        Self::start_with(command, Stdio::null())
+    }
+
+    /// Starts a program that [`ask`](Self::ask) talks with.
+    #[must_use]
+    pub fn converse(command: &mut Command) -> Self {
+        Self::start_with(command, Stdio::piped())
+    }
+
+    fn start_with(command: &mut Command, stdin: Stdio) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
         command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command
@@ -57,6 +68,7 @@ impl Running {
         });
         Self {
             name,
+            stdin: child.stdin.take(),
             child,
             lines,
             stdout: Vec::new(),
@@ -90,6 +102,14 @@ impl Running {
         }
     }
 
+    /// Writes a line to its standard input and waits for the next line that it writes.
+    pub fn ask(&mut self, line: &str) -> String {
+        let stdin = self.stdin.as_mut().expect("the program is talked with");
+        // One that has ended is found out by the answer that it does not give.
+        writeln!(stdin, "{line}").ok();
+        self.line("")
+    }
+
     /// Sends SIGTERM and waits for the end.
     #[must_use]
     pub fn terminate(self) -> Finished {
@@ -106,9 +126,10 @@ impl Running {
         self.finish()
     }
 
-    /// Waits for the end.
+    /// Waits for the end. Its standard input ends at once.
     #[must_use]
     pub fn finish(mut self) -> Finished {
+        self.stdin = None;
         let deadline = Instant::now() + PATIENCE;
         while self
             .child

@@ -8,17 +8,18 @@ use crate::{Running, repository};
 /// The package that the scripts use. Another version is another virtual environment.
 const PACKAGE: &str = "spiffe==0.3.2";
 
-/// Python with the package `spiffe`, about to run one of the scripts in python/.
+/// Python with the package `spiffe`, about to run a script or a directory in python/.
 #[must_use]
 pub fn python(script: &str) -> Command {
     static INTERPRETER: OnceLock<PathBuf> = OnceLock::new();
     let interpreter = INTERPRETER.get_or_init(virtual_environment);
     let mut command = Command::new(interpreter);
     command.arg(repository().join("tests/interop/python").join(script));
-    // The package takes its agent from an argument alone.
+    // The package takes its agent from an argument alone. Nothing is written beside the scripts.
     command
         .env_remove("SPIFFE_ENDPOINT_SOCKET")
-        .env("PYTHONUNBUFFERED", "1");
+        .env("PYTHONUNBUFFERED", "1")
+        .env("PYTHONDONTWRITEBYTECODE", "1");
     command
 }
 

@@ -45,6 +45,66 @@ fn it_sees_every_rotation() {
 }
 
 #[test]
+fn it_sees_federation_come_and_go() {
+    let agent = Agent::start();
+    let mut federation = python("federation.py", &agent, "caller");
+    federation.arg(agent.endpoint("foreigner"));
+    let mut federation = Running::start(&mut federation);
+
+    federation.line("waiting for federation");
+    agent.tell("federate example.org other.test");
+    federation.line("waiting for the end of federation");
+    agent.tell("remove-bundle other.test");
+    let said = federation.finish().success();
+    assert_eq!(
+        said,
+        "waiting for federation\nx509 bundles\njwt bundles\njwt validation\n\
+         waiting for the end of federation\ndone"
+    );
+}
+
+#[test]
+fn it_is_denied_while_its_entry_is_withdrawn_and_comes_back_with_it() {
+    let agent = Agent::start();
+    let mut withdrawal = python("withdrawal.py", &agent, "caller");
+    withdrawal.arg("spiffe://example.org/service/caller");
+    let mut withdrawal = Running::start(&mut withdrawal);
+
+    withdrawal.line("waiting for the withdrawal");
+    agent.tell("withdraw spiffe://example.org/service/caller");
+    withdrawal.line("waiting for the return");
+    agent.tell("restore spiffe://example.org/service/caller");
+    let said = withdrawal.finish().success();
+    assert!(said.ends_with("done"), "{said}");
+}
+
+#[test]
+fn it_has_the_agent_validate_tokens() {
+    let agent = Agent::start();
+    let mut validation = python("validation.py", &agent, "caller");
+    validation.arg("spiffe://example.org/service/caller");
+    let said = Running::start(&mut validation).finish().success();
+    assert_eq!(
+        said,
+        "sound: accepted\nno token: refused\nother claims: refused\nanother key: refused\n\
+         an unknown key: refused\nno signature: refused\nanother trust domain: refused\nclaims"
+    );
+}
+
+#[test]
+fn it_tells_several_svids_apart() {
+    let agent = Agent::start();
+    let mut several = python("several.py", &agent, "several");
+    several.args([
+        "spiffe://example.org/several/inside#internal",
+        "spiffe://example.org/several/plain",
+        "spiffe://example.org/several/outside#external",
+    ]);
+    let said = Running::start(&mut several).finish().success();
+    assert_eq!(said, "x509 svids\njwt svids\nanother than the first\nhints");
+}
+
+#[test]
 fn it_is_refused_where_there_is_no_entry() {
     let agent = Agent::start();
     let mut refused = python("refused.py", &agent, "stranger");
