@@ -50,7 +50,7 @@ async fn x509_stream(
     let (mut updates, mut update) = first(client.fetch_x509_svid()).await?;
     observe::answered(asked.elapsed());
     loop {
-        let is_usable = sink.update(&material(update));
+        let is_usable = sink.update(&update.into());
         pace.answered(is_usable);
         overdue.answered(sink, is_usable);
         update = tokio::select! {
@@ -131,17 +131,19 @@ async fn first<M: prost::Message + Default + 'static>(
         .unwrap_or(Err(Failure::Hung(FIRST_ANSWER)))
 }
 
-fn material(update: X509SvidResponse) -> Material {
-    let svids = update.svids.into_iter().map(|svid| SvidMaterial {
-        claimed_id: Some(svid.spiffe_id),
-        chain: svid.x509_svid,
-        key: Zeroizing::new(svid.x509_svid_key.to_vec()),
-        bundle: svid.bundle,
-        hint: Some(svid.hint).filter(|hint| !hint.is_empty()),
-    });
-    Material {
-        svids: svids.collect(),
-        foreign: update.federated_bundles.into_iter().collect(),
+impl From<X509SvidResponse> for Material {
+    fn from(update: X509SvidResponse) -> Self {
+        let svids = update.svids.into_iter().map(|svid| SvidMaterial {
+            claimed_id: Some(svid.spiffe_id),
+            chain: svid.x509_svid,
+            key: Zeroizing::new(svid.x509_svid_key.to_vec()),
+            bundle: svid.bundle,
+            hint: Some(svid.hint).filter(|hint| !hint.is_empty()),
+        });
+        Self {
+            svids: svids.collect(),
+            foreign: update.federated_bundles.into_iter().collect(),
+        }
     }
 }
 
