@@ -10,6 +10,7 @@
 
 pub mod hostile;
 pub mod place;
+pub mod scripted;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -31,7 +31,7 @@ async fn federated() -> (Agent, Client, Client) {
 }
 
 #[tokio::test]
-async fn each_side_of_a_federation_gets_the_bundles_of_the_other() {
+async fn conformance_78_each_side_of_a_federation_gets_the_bundles_of_the_other_under_its_id() {
     let (agent, orders, stock) = federated().await;
     for (client, own, other) in [
         (&orders, "example.org", "partner.test"),
@@ -171,7 +171,7 @@ async fn a_foreign_bundle_is_added_and_removed_as_it_is() {
 }
 
 #[tokio::test]
-async fn one_caller_in_two_trust_domains_gets_each_bundle_with_its_svid() {
+async fn conformance_74_one_caller_in_two_trust_domains_gets_the_bundles_of_both() {
     let agent = Agent::builder()
         .trust_domain(
             TrustDomainSpec::new("example.org")

@@ -1,10 +1,14 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use der::asn1::ObjectIdentifier;
+use der::asn1::{Ia5String, ObjectIdentifier, OctetString};
+use der::oid::AssociatedOid;
 use der::{Decode, Encode};
-use spiffe_devkit::{Authority, IssueSpec};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use spiffe_devkit::{Authority, Entry, IssueSpec, TrustDomainSpec};
 use spiffe_source::workload_api::messages::X509Svid;
-use spiffe_verify::{Purpose, X509Bundle, X509Verifier, split_der};
+use spiffe_verify::{
+    JwtBundle, JwtFault, JwtVerifier, Purpose, X509Bundle, X509Fault, X509Verifier, split_der,
+};
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{
@@ -52,9 +56,7 @@ fn certificates(mut der: &[u8]) -> Vec<Certificate> {
 }
 
 /// An extension, with whether it is critical.
-fn extension<'a, T: Decode<'a> + x509_cert::der::oid::AssociatedOid>(
-    certificate: &'a Certificate,
-) -> (bool, T) {
+fn extension<'a, T: Decode<'a> + AssociatedOid>(certificate: &'a Certificate) -> (bool, T) {
     certificate.tbs_certificate.get::<T>().unwrap().unwrap()
 }
 
@@ -175,7 +177,7 @@ async fn conformance_16_to_28_a_leaf_is_an_x509_svid() {
 }
 
 #[tokio::test]
-async fn the_key_belongs_to_the_leaf() {
+async fn conformance_77_chain_key_and_bundle_are_der_and_belong_together() {
     let agent = example_org()
         .entry(entry(ORDERS))
         .unix("orders")
@@ -184,14 +186,118 @@ async fn the_key_belongs_to_the_leaf() {
         .unwrap();
     let client = Client::connect(agent.endpoint("orders").unwrap()).await;
     let svid = client.first_x509_svids().await.unwrap().svids.remove(0);
-    let key = rcgen::KeyPair::try_from(&svid.x509_svid_key[..]).unwrap();
-    let info = chain(&svid)[0]
+    let chain = chain(&svid);
+    let (_, names) = extension::<SubjectAltName>(&chain[0]);
+    assert_eq!(uris(&names), [svid.spiffe_id.as_str()], "the leaf is first");
+
+    let pkcs8 = PrivatePkcs8KeyDer::from(&svid.x509_svid_key[..]);
+    let key = rcgen::KeyPair::try_from(&pkcs8).unwrap();
+    let info = chain[0]
         .tbs_certificate
         .subject_public_key_info
         .to_der()
         .unwrap();
     let held = rcgen::PublicKeyData::subject_public_key_info(&key);
     assert_eq!(held, info);
+
+    let last = chain.last().unwrap().tbs_certificate.issuer.clone();
+    assert!(
+        certificates(&svid.bundle)
+            .iter()
+            .any(|root| root.tbs_certificate.subject == last)
+    );
+}
+
+#[test]
+fn conformance_10_and_11_nothing_is_issued_for_what_is_no_id() {
+    let long = format!("spiffe://example.org/{}", "a".repeat(2048));
+    for bad in [
+        "spiffe://example.org",
+        "spiffe://example.org/",
+        "spiffe://Example.org/service/orders",
+        "SPIFFE://example.org/service/orders",
+        "spiffe://example.org:443/service/orders",
+        "spiffe://example.org/service/%6frders",
+        "https://example.org/service/orders",
+        long.as_str(),
+    ] {
+        assert!(IssueSpec::new(bad).is_err(), "{bad}");
+        assert!(Entry::new(bad).is_err(), "{bad}");
+    }
+    for bad in [
+        "",
+        "Example.org",
+        "spiffe://example.org",
+        "example.org:443",
+        &"a".repeat(256),
+    ] {
+        assert!(Authority::new(bad).is_err(), "{bad}");
+        assert!(TrustDomainSpec::new(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn conformance_14_the_id_and_the_key_are_inside_what_is_signed() {
+    let authority = Authority::new("example.org").unwrap();
+    let own = X509Bundle::from_der(domain("example.org"), &authority.bundle_der()).unwrap();
+    let spec = IssueSpec::new(ORDERS).unwrap();
+    let svid = authority.issue(&spec).unwrap();
+    let other = authority.issue(&spec).unwrap();
+    let verifier = X509Verifier::new(&spiffe_verify::default_provider().unwrap());
+    let verdict = |leaf: Vec<u8>| {
+        let chain = [leaf, svid.chain()[1].clone()];
+        verifier
+            .verify(&chain, Purpose::Client, |_| Some(&own), SystemTime::now())
+            .map_err(|error| error.fault())
+    };
+    verdict(svid.chain()[0].clone()).unwrap();
+
+    let leaf = Certificate::from_der(&svid.chain()[0]).unwrap();
+    let mut of_another_key = leaf.clone();
+    of_another_key.tbs_certificate.subject_public_key_info = certificates(&other.chain()[0])[0]
+        .tbs_certificate
+        .subject_public_key_info
+        .clone();
+    let mut of_another_id = leaf.clone();
+    let names = SubjectAltName(vec![GeneralName::UniformResourceIdentifier(
+        Ia5String::new("spiffe://example.org/service/admin").unwrap(),
+    )]);
+    for extension in of_another_id
+        .tbs_certificate
+        .extensions
+        .iter_mut()
+        .flatten()
+    {
+        if extension.extn_id == SubjectAltName::OID {
+            extension.extn_value = OctetString::new(names.to_der().unwrap()).unwrap();
+        }
+    }
+    for changed in [of_another_key, of_another_id] {
+        assert_ne!(changed, leaf);
+        assert_eq!(
+            verdict(changed.to_der().unwrap()),
+            Err(X509Fault::BadSignature)
+        );
+    }
+
+    let audience = ["stock".to_owned()];
+    let token = |id: &str| {
+        authority
+            .issue_jwt(&crate::id(id), &audience, Duration::from_secs(60))
+            .unwrap()
+    };
+    let (orders, admin) = (token(ORDERS), token("spiffe://example.org/service/admin"));
+    let [header, _, signature] = orders.split('.').collect::<Vec<_>>()[..] else {
+        panic!("{orders}")
+    };
+    let claims = admin.split('.').nth(1).unwrap();
+    let keys = JwtBundle::parse(domain("example.org"), &authority.jwt_bundle()).unwrap();
+    let provider = spiffe_verify::default_provider().unwrap();
+    let verifier = JwtVerifier::new(provider, ["stock"]).unwrap();
+    let verdict = |token: &str| verifier.verify(token, |_| Some(&keys), SystemTime::now());
+    verdict(&orders).unwrap();
+    let error = verdict(&format!("{header}.{claims}.{signature}")).unwrap_err();
+    assert_eq!(error.fault(), JwtFault::Signature);
 }
 
 #[test]

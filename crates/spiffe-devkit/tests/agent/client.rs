@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use bytes::{Buf, BufMut, Bytes};
 use http::uri::PathAndQuery;
 use hyper_util::rt::TokioIo;
 use prost::Message;
@@ -13,6 +14,7 @@ use spiffe_source::workload_api::messages::{
 };
 use tokio::net::{TcpStream, UnixStream};
 use tonic::client::Grpc;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Request, Status, Streaming};
 use tonic_prost::ProstCodec;
@@ -139,6 +141,15 @@ impl Client {
         Ok(in_time(call).await?.into_inner())
     }
 
+    /// The first message of an answer as it stands on the wire.
+    pub(crate) async fn raw(&self, method: &str, request: &impl Message) -> Result<Bytes, Status> {
+        let mut grpc = Grpc::new(self.channel.clone());
+        grpc.ready().await.unwrap();
+        let request = Bytes::from(request.encode_to_vec());
+        let call = grpc.server_streaming(self.request(request), path(method), Raw);
+        Updates(in_time(call).await?.into_inner()).next().await
+    }
+
     fn request<Q>(&self, message: Q) -> Request<Q> {
         let mut request = Request::new(message);
         for value in &self.header {
@@ -169,6 +180,48 @@ async fn in_time<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.unwrap()
 }
 
+/// The path of a method of the Workload API; one that begins with a slash is whole already.
 fn path(method: &str) -> PathAndQuery {
-    format!("/{SERVICE}/{method}").parse().unwrap()
+    let path = match method.starts_with('/') {
+        true => method.to_owned(),
+        false => format!("/{SERVICE}/{method}"),
+    };
+    path.parse().unwrap()
+}
+
+/// Messages as bytes.
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(message);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
 }

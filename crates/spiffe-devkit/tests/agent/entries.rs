@@ -6,7 +6,8 @@ use tonic::Code;
 use crate::client::Client;
 use crate::{ORDERS, entry, example_org};
 
-fn own() -> (u32, u32, std::path::PathBuf) {
+/// User, group and executable of this process.
+pub(crate) fn own() -> (u32, u32, std::path::PathBuf) {
     let process = std::fs::metadata("/proc/self").unwrap();
     (
         process.uid(),

@@ -1,7 +1,17 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message;
 use prost_types::Any;
+use spiffe_devkit::{Agent, Fault, TrustDomainSpec};
+use spiffe_source::workload_api::messages::{
+    JwtBundlesResponse, JwtSvidRequest, JwtSvidResponse, ValidateJwtSvidRequest,
+    ValidateJwtSvidResponse, X509BundlesResponse, X509SvidResponse,
+};
 use tonic::Code;
 
 use crate::client::{Client, Updates};
+use crate::entries::own;
 use crate::{ORDERS, entry, example_org, orders};
 
 #[tokio::test]
@@ -40,6 +50,59 @@ async fn conformance_54_the_security_header_is_demanded_on_every_method() {
     assert_eq!(client.ids().await.unwrap(), [ORDERS]);
 }
 
+/// TLS and client authentication would need the identity that the caller comes to fetch.
+#[tokio::test]
+async fn conformance_55_no_tls_and_nothing_that_the_caller_must_do_to_be_known() {
+    let (uid, ..) = own();
+    let agent = example_org()
+        .entry(entry(ORDERS).on("unix").uid(uid))
+        .entry(entry(ORDERS).on("tcp").over_tcp())
+        .unix("unix")
+        .tcp("tcp")
+        .start()
+        .await
+        .unwrap();
+    for listener in ["unix", "tcp"] {
+        let mut client = Client::connect(agent.endpoint(listener).unwrap()).await;
+        assert_eq!(client.ids().await.unwrap(), [ORDERS]);
+        client.header.clear();
+        assert_eq!(
+            client.ids().await.unwrap_err().code(),
+            Code::InvalidArgument,
+            "control"
+        );
+    }
+    let log = agent.log();
+    let caller = log[0].caller();
+    assert_eq!(caller.pid(), i32::try_from(std::process::id()).ok());
+    assert_eq!(caller.uid(), Some(uid));
+}
+
+#[tokio::test]
+async fn conformance_62_who_cannot_be_served_now_is_told_to_come_again() {
+    let short_lived = TrustDomainSpec::new("example.org")
+        .unwrap()
+        .authority_ttl(Duration::from_secs(1));
+    let agent = Agent::builder()
+        .trust_domain(short_lived)
+        .entry(entry(ORDERS))
+        .unix("orders")
+        .start()
+        .await
+        .unwrap();
+    let client = Client::connect(agent.endpoint("orders").unwrap()).await;
+    // The authority ends, and with it the means to issue.
+    let served = async {
+        let mut updates = client.x509_svids().await?;
+        loop {
+            updates.next().await?;
+        }
+    };
+    let status: Result<std::convert::Infallible, tonic::Status> = served.await;
+    assert_eq!(status.unwrap_err().code(), Code::Unavailable);
+    assert_eq!(client.ids().await.unwrap_err().code(), Code::Unavailable);
+}
+
 #[tokio::test]
 async fn conformance_62_a_caller_without_identity_is_denied_on_every_method() {
     let agent = example_org()
@@ -61,6 +124,69 @@ async fn conformance_62_a_caller_without_identity_is_denied_on_every_method() {
         assert_eq!(status.code(), Code::PermissionDenied);
         assert_eq!(status.message(), "no identity issued");
     }
+}
+
+#[tokio::test]
+async fn conformance_63_the_workload_api_has_its_name_and_is_no_part_of_another_service() {
+    let (_agent, client) = orders().await;
+    for path in [
+        "/spiffe.workload.SpiffeWorkloadAPI/FetchX509SVID",
+        "/spiffeworkloadapi/FetchX509SVID",
+        "/SpiffeWorkloadAPI2/FetchX509SVID",
+        "/SpiffeWorkloadAPI/SpiffeWorkloadAPI/FetchX509SVID",
+        "/grpc.health.v1.Health/FetchX509SVID",
+        "/FetchX509SVID",
+        "/",
+    ] {
+        let status = client.raw(path, &Any::default()).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unimplemented, "{path}");
+    }
+    client
+        .raw("/SpiffeWorkloadAPI/FetchX509SVID", &Any::default())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn conformance_64_both_profiles_are_served_and_no_message_has_a_field_of_its_own() {
+    fn knows_all<M: Message + Default>(raw: &Bytes) -> M {
+        let message = M::decode(raw.clone()).unwrap();
+        assert_eq!(message.encoded_len(), raw.len(), "an unknown field");
+        message
+    }
+    let (agent, client) = orders().await;
+    let raw = async |method, request: &Any| client.raw(method, request).await.unwrap();
+    let nothing = Any::default();
+    let svids: X509SvidResponse = knows_all(&raw("FetchX509SVID", &nothing).await);
+    assert_eq!(svids.svids.len(), 1);
+    let bundles: X509BundlesResponse = knows_all(&raw("FetchX509Bundles", &nothing).await);
+    assert_eq!(bundles.bundles.len(), 1);
+    let bundles: JwtBundlesResponse = knows_all(&raw("FetchJWTBundles", &nothing).await);
+    assert_eq!(bundles.bundles.len(), 1);
+
+    agent.fault("orders", Fault::Huge(100_000)).unwrap();
+    let padded = raw("FetchX509Bundles", &nothing).await;
+    let message = X509BundlesResponse::decode(padded.clone()).unwrap();
+    assert!(message.encoded_len() < padded.len(), "control");
+    agent.heal("orders").unwrap();
+
+    let audience = vec!["stock".to_owned()];
+    let request = JwtSvidRequest {
+        audience,
+        spiffe_id: String::new(),
+    };
+    let tokens = client.raw("FetchJWTSVID", &request).await.unwrap();
+    let mut tokens: JwtSvidResponse = knows_all(&tokens);
+    let svid = tokens.svids.remove(0).svid;
+    let request = ValidateJwtSvidRequest {
+        audience: "stock".to_owned(),
+        svid,
+    };
+    let valid = client.raw("ValidateJWTSVID", &request).await.unwrap();
+    assert_eq!(
+        knows_all::<ValidateJwtSvidResponse>(&valid).spiffe_id,
+        ORDERS
+    );
 }
 
 #[tokio::test]
@@ -170,7 +296,7 @@ async fn a_request_that_is_too_large_or_no_protobuf_is_refused() {
 }
 
 #[tokio::test]
-async fn conformance_56_to_60_endpoints_are_those_that_a_client_may_use() {
+async fn conformance_56_and_58_to_60_endpoints_are_paths_or_loopback_addresses() {
     let agent = example_org()
         .entry(entry(ORDERS).over_tcp())
         .unix("unix")

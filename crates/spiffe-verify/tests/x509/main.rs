@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod bundles;
 mod dear;
 mod mint;
 
@@ -260,7 +261,7 @@ fn conformance_29_an_expired_root_anchors_nothing() {
 }
 
 #[test]
-fn conformance_30_a_bundle_speaks_for_its_own_trust_domain_only() {
+fn conformance_13_and_30_a_bundle_speaks_for_its_own_trust_domain_only() {
     let (own, partner) = (Authority::new(TD), Authority::new(PARTNER));
     let bundles = [own.bundle(), partner.bundle()];
     let bundles = [&bundles[0], &bundles[1]];
@@ -379,26 +380,4 @@ fn threats_35_what_is_not_strict_der_is_malformed() {
         accepted += usize::from(verify(&changed, &[&authority.bundle()]).is_ok());
     }
     assert_eq!(accepted, 0, "of {} changed leaves", chain[0].len());
-}
-
-#[test]
-fn conformance_91_an_unusable_bundle_is_no_bundle() {
-    let domain = spiffe_peer::parse::trust_domain(TD).unwrap();
-    let authority = Authority::new(TD);
-    let leaf = &authority.issue(&Leaf::new(ID))[0];
-    for (der, why) in [
-        (vec![], "no certificate"),
-        (b"garbage".to_vec(), "not DER"),
-        (leaf.clone(), "no certificate authority"),
-        (
-            [authority.root_der(), leaf.clone()].concat(),
-            "certificate 2",
-        ),
-        ([authority.root_der(), vec![0x30]].concat(), "not DER"),
-    ] {
-        let error = X509Bundle::from_der(domain.clone(), &der)
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains(why) && error.contains(TD), "{error}");
-    }
 }

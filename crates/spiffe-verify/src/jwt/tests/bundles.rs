@@ -40,7 +40,7 @@ fn conformance_48_a_key_has_a_kid() {
 }
 
 #[test]
-fn conformance_49_a_key_for_certificates_never_verifies_a_token() {
+fn conformance_49_and_73_a_key_for_certificates_never_verifies_a_token() {
     for usage in ["x509-svid", "wit-svid", "sig", "JWT-SVID", "jwt-svid ", ""] {
         let bundle = bundle(&beside_a_good_one(jwk_with("use", json!(usage))));
         assert_eq!(bundle.key_ids().collect::<Vec<_>>(), ["good"], "{usage:?}");
@@ -156,6 +156,55 @@ fn conformance_90_a_key_that_cannot_be_used_costs_only_itself() {
 }
 
 #[test]
+fn conformance_90_an_unknown_or_missing_use_costs_only_its_key() {
+    let document = |jwk: Value| json!({"keys": [jwk, elliptic_jwk("good", "P-384", &AUTHORITY.p384)], "spiffe_sequence": 1});
+    assert_eq!(usable(&document(jwk())), ["good", "p256"], "control");
+    assert_eq!(usable(&document(jwk_without("use"))), ["good"]);
+    for usage in [
+        json!("spiffe"),
+        json!("sig"),
+        json!("enc"),
+        json!("jwt"),
+        json!("jwt_svid"),
+        json!("jwt-svid,x509-svid"),
+        json!(""),
+        json!(null),
+        json!(7),
+        json!(["jwt-svid"]),
+    ] {
+        assert_eq!(
+            usable(&document(jwk_with("use", usage.clone()))),
+            ["good"],
+            "{usage}"
+        );
+    }
+}
+
+#[test]
+fn conformance_90_use_and_kty_are_case_sensitive() {
+    for usage in ["JWT-SVID", "Jwt-Svid", "jwt-SVID"] {
+        let bundle = bundle(&beside_a_good_one(jwk_with("use", json!(usage))));
+        assert_eq!(bundle.key_ids().collect::<Vec<_>>(), ["good"], "{usage}");
+        let error = verify_with(&bundle, &good_token()).unwrap_err();
+        assert_eq!(error.fault(), JwtFault::UnknownKey, "{usage}");
+    }
+    let mut rsa = rsa_jwk("rsa", AUTHORITY.rsa.public_key().as_ref());
+    rsa["kty"] = json!("rsa");
+    for jwk in [jwk_with("kty", json!("Ec")), rsa] {
+        assert_eq!(usable(&beside_a_good_one(jwk)), ["good"]);
+    }
+    let mut named = jwk();
+    let members = named.as_object_mut().unwrap();
+    let usage = members.remove("use").unwrap();
+    members.insert("Use".to_owned(), usage);
+    assert_eq!(
+        usable(&beside_a_good_one(named)),
+        ["good"],
+        "`Use` is not `use`"
+    );
+}
+
+#[test]
 fn a_point_off_the_curve_verifies_nothing() {
     let off = json!({"keys": [jwk_with("y", json!(encoded(&[1; 32])))]});
     let error = verify_with(&bundle(&off), &good_token()).unwrap_err();
@@ -220,18 +269,56 @@ fn of_two_keys_with_one_kid_neither_is_used() {
 }
 
 #[test]
-fn conformance_91_without_keys_no_token_is_accepted() {
-    for jwks in [
-        json!({"keys": []}),
-        json!({"keys": [jwk_with("use", json!("x509-svid"))]}),
+fn conformance_91_in_a_bundle_without_usable_keys_no_token_is_valid() {
+    assert!(verify_with(&bundle(&json!({"keys": [jwk()]})), &good_token()).is_ok());
+    for (effectively, jwks) in [
+        ("empty", json!({"keys": []})),
+        (
+            "empty, as a SPIFFE document",
+            json!({"keys": [], "spiffe_sequence": 7}),
+        ),
+        (
+            "for certificates alone",
+            json!({"keys": [jwk_with("use", json!("x509-svid"))]}),
+        ),
+        (
+            "of an unknown use",
+            json!({"keys": [jwk_with("use", json!("other"))]}),
+        ),
+        (
+            "of an unknown type",
+            json!({"keys": [jwk_with("kty", json!("AKP"))]}),
+        ),
+        ("without names", json!({"keys": [jwk_without("kid")]})),
     ] {
         let bundle = bundle(&jwks);
-        assert!(bundle.is_empty());
-        assert_eq!(
-            verify_with(&bundle, &good_token()).unwrap_err().fault(),
-            JwtFault::UnknownKey
-        );
+        assert!(bundle.is_empty(), "{effectively}");
+        for alg in ["ES256", "ES384", "RS256"] {
+            let token = signed(&header(alg), &good_claims());
+            assert_eq!(
+                verify_with(&bundle, &token).unwrap_err().fault(),
+                JwtFault::UnknownKey,
+                "{effectively}"
+            );
+        }
     }
+}
+
+#[test]
+fn conformance_95_a_bundle_keeps_the_trust_domain_that_it_was_read_for() {
+    // Nothing in the document says whose it is.
+    let jwks = AUTHORITY.jwks().to_string();
+    let read_for = |name: &str| JwtBundle::parse(domain(name), jwks.as_bytes()).unwrap();
+    let (own, other) = (read_for("example.org"), read_for("other.org"));
+    assert_eq!(other.trust_domain(), &domain("other.org"));
+    assert_ne!(own, other);
+
+    let token = good_token();
+    assert!(verifier().verify(&token, |_| Some(&own), at(NOW)).is_ok());
+    let error = verifier()
+        .verify(&token, |_| Some(&other), at(NOW))
+        .unwrap_err();
+    assert_eq!(error.fault(), JwtFault::UnknownTrustDomain);
 }
 
 #[test]

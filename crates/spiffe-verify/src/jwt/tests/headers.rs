@@ -10,6 +10,34 @@ fn the_baseline_is_accepted_and_says_what_the_token_says() {
 }
 
 #[test]
+fn conformance_15_what_no_specification_makes_an_svid_is_no_token() {
+    for (document, bytes) in [
+        (
+            "PEM",
+            "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+        ),
+        ("DER in base64", "MIIBkTCB+6ADAgECAgEBMA0GCSqGSIb3DQEBCwUA"),
+        (
+            "SAML",
+            "<saml:Assertion><saml:Subject>x</saml:Subject></saml:Assertion>",
+        ),
+        ("PASETO", "v4.public.eyJzdWIiOiJ4In0"),
+        ("a SPIFFE ID", SUBJECT),
+        ("SSH", "ecdsa-sha2-nistp256-cert-v01@openssh.com AAAAKGVj"),
+    ] {
+        let fault = verify(bytes).unwrap_err().fault();
+        assert!(
+            matches!(fault, JwtFault::NotCompact | JwtFault::Header),
+            "{document}: {fault:?}"
+        );
+    }
+    for typ in ["wit+jwt", "at+jwt", "dpop+jwt", "secevent+jwt", "x509-svid"] {
+        let header = json!({"alg": "ES256", "kid": "p256", "typ": typ});
+        refused(&signed(&header, &good_claims()), JwtFault::Type);
+    }
+}
+
+#[test]
 fn conformance_37_compact_serialization_alone() {
     let token = good_token();
     let parts: Vec<&str> = token.split('.').collect();
