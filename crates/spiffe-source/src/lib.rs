@@ -23,6 +23,11 @@
 //! |---|---|
 //! | `aws-lc-rs` (default), `ring` | the cryptography where no provider is given |
 //! | `prost` | the messages of the Workload API as `prost` types, for those who serve it |
+//! | `serde` | `Serialize` for the status and the changes |
+//! | `metrics` | gauges and counters through the `metrics` facade |
+//! | `axum` | a router with `/live` and `/ready` |
+//!
+//! How to run it under SPIRE, and what to alert on, stands in [`operation`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -43,6 +48,8 @@ pub mod jwt;
 mod keeper;
 mod material;
 mod observe;
+#[doc = include_str!("../docs/operation.md")]
+pub mod operation {}
 mod picker;
 mod snapshot;
 mod source;
