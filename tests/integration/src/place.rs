@@ -108,3 +108,12 @@ pub async fn until(source: &Source, what: impl Fn(&Status) -> bool) -> Duration 
     }
     began.elapsed()
 }
+
+/// The memory of this process, in KiB.
+#[must_use]
+pub fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let figure = line.and_then(|line| line.split_whitespace().nth(1));
+    figure.unwrap().parse().unwrap()
+}

@@ -9,7 +9,7 @@
 
 use std::time::{Duration, Instant};
 
-use integration::place::{Place, until};
+use integration::place::{Place, resident, until};
 use integration::settled;
 use spiffe_peer::parse;
 use spiffe_source::{Snapshot, Source, State};
@@ -22,14 +22,6 @@ fn serial(source: &Source) -> Option<String> {
     snapshot
         .svid()
         .map(|svid| svid.verified().serial().to_owned())
-}
-
-/// The memory of this process, in KiB.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let figure = line.and_then(|line| line.split_whitespace().nth(1));
-    figure.unwrap().parse().unwrap()
 }
 
 #[tokio::test]
