@@ -1,7 +1,12 @@
-use std::fs::File;
-use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// More room than a file needs, so that its end is found without growing the buffer.
+const PROBED: u64 = 64;
 
 /// What a file holds, and who may read it.
 pub(crate) struct Contents {
@@ -18,24 +23,47 @@ pub(crate) struct Contents {
 /// What is wrong with the file, and its path.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Contents, String> {
     let cannot = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
+    let no_file = || format!("{} is not a regular file", path.display());
+    let too_long = || format!("{} has more than {limit} bytes", path.display());
     if !std::fs::metadata(path).map_err(cannot)?.is_file() {
-        return Err(format!("{} is not a regular file", path.display()));
+        return Err(no_file());
     }
-    let file = File::open(path).map_err(cannot)?;
-    let mode = file.metadata().map_err(cannot)?.mode() & 0o7777;
-    let mut bytes = Vec::new();
+    let file = open(path).map_err(cannot)?;
+    let metadata = file.metadata().map_err(cannot)?;
+    if !metadata.is_file() {
+        return Err(no_file());
+    }
+    if metadata.len() > limit {
+        return Err(too_long());
+    }
+    let mode = metadata.mode() & 0o7777;
+    // Of its final size at once: a buffer that grows leaves copies of a secret behind.
+    let size = metadata.len().saturating_add(PROBED);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
     // One byte more than is allowed, since a file can grow while it is read.
     file.take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(cannot)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
-        return Err(format!("{} has more than {limit} bytes", path.display()));
+        return Err(too_long());
     }
     Ok(Contents { bytes, mode })
 }
 
+/// Opens a file without waiting, should a FIFO have taken its place in this moment.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -50,5 +78,17 @@ mod tests {
         assert!(no_file.contains("not a regular file"), "{no_file}");
         let absent = read(&directory.path().join("none"), 5).err().unwrap();
         assert!(absent.contains("none cannot be read"), "{absent}");
+    }
+
+    #[test]
+    fn a_fifo_that_takes_the_place_of_a_file_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fifo");
+        let made = Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let (opened, wait) = mpsc::channel();
+        thread::spawn(move || opened.send(open(&path).map(drop)));
+        let opened = wait.recv_timeout(Duration::from_secs(20));
+        opened.expect("it is waited for").unwrap();
     }
 }

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,13 +12,14 @@ use tokio::time::timeout;
 
 use crate::change::{Change, Changes};
 use crate::clock::Clock;
-use crate::deny::DenyList;
+use crate::deny::{DenyFile, DenyList, DenyLists};
 use crate::error::{ConnectError, Failure};
 use crate::feed::Feed;
 use crate::keeper::{Keeper, Reader};
 use crate::picker::Picker;
 use crate::snapshot::{Snapshot, Svid};
 use crate::source::Source;
+use crate::status::State;
 
 const FIRST_UPDATE: Duration = Duration::from_secs(30);
 
@@ -42,6 +44,7 @@ pub struct Builder<F> {
     trust: Vec<String>,
     pick: Pick,
     deny: DenyList,
+    deny_file: Option<PathBuf>,
     first_update: Duration,
     provider: Option<Arc<CryptoProvider>>,
     clock: Clock,
@@ -63,6 +66,7 @@ impl<F: Feed> Builder<F> {
             trust: Vec::new(),
             pick: Pick::Other(Picker::First),
             deny: DenyList::default(),
+            deny_file: None,
             first_update: FIRST_UPDATE,
             provider: None,
             clock: Clock::default(),
@@ -101,9 +105,23 @@ impl<F: Feed> Builder<F> {
     }
 
     /// Refuses whom this list names, although its SVID is valid. Replace it while running with
-    /// [`Source::deny`].
+    /// [`Source::deny`]. Where it names the own SVID, the source has no identity.
     pub fn deny(mut self, list: DenyList) -> Self {
         self.deny = list;
+        self
+    }
+
+    /// Refuses also whom this file names; what its lines look like, [`DenyList`] shows. The file is
+    /// read again about twice a second, and what it says is in force within about a second: write a
+    /// new one beside it and rename it, as for every file that somebody reads.
+    ///
+    /// The last line has to be `end`, so that a file that was cut off never counts as a shorter
+    /// list. A file that is absent or malformed does not let [`connect`](Self::connect) succeed;
+    /// when it becomes so later, the last good list stays in force, and
+    /// [`Status::last_error`](crate::Status::last_error) says so until the file is mended. It has
+    /// at most 4 MiB.
+    pub fn deny_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.deny_file = Some(path.into());
         self
     }
 
@@ -146,15 +164,23 @@ impl<F: Feed> Builder<F> {
     /// # Cancel safety
     ///
     /// Dropping the future ends the feed; nothing is left behind.
-    pub async fn connect(self) -> Result<Source, ConnectError> {
+    pub async fn connect(mut self) -> Result<Source, ConnectError> {
         let first_update = self.first_update;
-        let (source, origin, failures) = self.start()?;
+        let deny_file = match self.deny_file.take() {
+            Some(path) => Some(DenyFile::open(path).await.map_err(Failure::Settings)?),
+            None => None,
+        };
+        let (source, origin, failures) = self.start(deny_file)?;
         let mut snapshots = source.keeper().snapshots();
         let first = first_svid(&mut snapshots, failures.clone());
         let failure = match timeout(first_update, first).await {
             Ok(Ok(())) => return Ok(source),
             Ok(Err(failure)) => failure,
             Err(_) => match failures.borrow().clone() {
+                None if source.status().state() == State::Denied => {
+                    let why = source.status().last_error().unwrap_or_default().to_owned();
+                    Failure::Settings(why)
+                }
                 None | Some(Failure::Hung(_)) => Failure::Hung(first_update),
                 Some(failure) => failure,
             },
@@ -162,7 +188,10 @@ impl<F: Feed> Builder<F> {
         Err(ConnectError::new(origin, failure))
     }
 
-    fn start(mut self) -> Result<(Source, String, watch::Receiver<Option<Failure>>), ConnectError> {
+    fn start(
+        mut self,
+        deny_file: Option<(DenyFile, DenyList)>,
+    ) -> Result<(Source, String, watch::Receiver<Option<Failure>>), ConnectError> {
         let federated = self
             .trust
             .iter()
@@ -178,14 +207,19 @@ impl<F: Feed> Builder<F> {
             None => spiffe_verify::default_provider().map_err(Failure::NoProvider)?,
         };
         let origin = self.feed.prepare()?;
+        let (deny_file, on_file) = deny_file.unzip();
         let keeper = Arc::new(Keeper::new(
             Reader::new(provider, federated, picker),
             self.clock,
             origin.clone(),
-            Arc::new(self.deny),
+            DenyLists::new(self.deny, on_file.unwrap_or_default()),
         ));
         let failures = keeper.failures();
         let source = Source::start(keeper, self.feed);
+        if let Some(deny_file) = deny_file {
+            let keeper = source.keeper().clone();
+            source.run_beside(deny_file.watch(move |read| keeper.deny_file(read)));
+        }
         for callback in self.on_change {
             tokio::spawn(call_back(source.changes(), callback));
         }

@@ -89,6 +89,11 @@ impl Sink {
         self.keeper.update(material)
     }
 
+    /// Why not all of this material could be put in force now, which it is not.
+    pub(crate) fn problem_with(&self, material: &Material) -> Option<String> {
+        self.keeper.problem_with(material)
+    }
+
     /// Puts the full set of JWT bundles in force: JWK Sets by trust domain. Answers whether all
     /// that concern this source could be used.
     pub fn update_jwt_bundles<J: Into<Vec<u8>>>(

@@ -6,6 +6,9 @@
 //! bundle does not verify, or whose key does not fit, is never published. When the agent says that
 //! the process has no identity any more, everything is withdrawn.
 //!
+//! [`Source::files`] follows files that another program keeps fresh, and [`Source::fixed`] takes
+//! material that is at hand: both in the same way, part by part.
+//!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use spiffe_source::Source;
@@ -41,6 +44,7 @@ mod deny;
 mod endpoint;
 mod error;
 mod feed;
+mod files;
 mod fixed;
 #[cfg(feature = "axum")]
 mod health;
@@ -58,10 +62,12 @@ pub mod workload_api;
 
 pub use builder::Builder;
 pub use change::{Cause, Change, Changes, SvidSummary};
-pub use deny::DenyList;
+pub use deny::{DenyEntry, DenyList, InvalidDenyList};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use error::{Closed, ConnectError, NotReady};
 pub use feed::{Feed, Sink};
+pub use files::pem::InvalidPem;
+pub use files::{Files, KeyPermissions};
 pub use fixed::Fixed;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]

@@ -1,9 +1,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::mem::take;
 
 use prost::bytes::Bytes;
 use spiffe_peer::TrustDomain;
 use zeroize::Zeroizing;
+
+use crate::files::pem::{self, InvalidPem};
 
 /// Everything that a [`Feed`](crate::Feed) knows of X.509 at one moment: the own SVIDs and the
 /// bundles of foreign trust domains. None of it has been verified yet.
@@ -26,6 +29,8 @@ pub struct Material {
     pub(crate) svids: Vec<SvidMaterial>,
     /// By the SPIFFE ID of the trust domain, as the Workload API writes it.
     pub(crate) foreign: BTreeMap<String, Bytes>,
+    /// Why bundles of foreign trust domains that should be here are not.
+    pub(crate) problems: Vec<String>,
 }
 
 impl Material {
@@ -35,6 +40,7 @@ impl Material {
         Self {
             svids: vec![svid],
             foreign: BTreeMap::new(),
+            problems: Vec::new(),
         }
     }
 
@@ -53,6 +59,20 @@ impl Material {
         self.foreign.insert(trust_domain.id_string(), der);
         self
     }
+
+    /// The bundle of a foreign trust domain in PEM: its authorities' certificates and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPem`] where there is no certificate, or anything but whole ones.
+    pub fn foreign_bundle_pem(
+        self,
+        trust_domain: &TrustDomain,
+        pem: impl AsRef<[u8]>,
+    ) -> Result<Self, InvalidPem> {
+        let mut der = pem::certificates(pem.as_ref()).map_err(InvalidPem::of("the bundle"))?;
+        Ok(self.foreign_bundle(trust_domain, take(&mut *der)))
+    }
 }
 
 /// An own X.509-SVID with its key and the bundle of its trust domain, as they come.
@@ -70,6 +90,8 @@ pub struct SvidMaterial {
     pub(crate) key: Zeroizing<Vec<u8>>,
     pub(crate) bundle: Bytes,
     pub(crate) hint: Option<String>,
+    /// Why a part of it could not even be read.
+    pub(crate) problem: Option<String>,
 }
 
 impl SvidMaterial {
@@ -87,7 +109,40 @@ impl SvidMaterial {
             key: Zeroizing::new(key.into()),
             bundle: Bytes::from(bundle.into()),
             hint: None,
+            problem: None,
         }
+    }
+
+    /// From PEM: the certificates of the chain, leaf first, and of the bundle, and the one key in
+    /// unencrypted PKCS#8. Words may stand between them, but nothing else.
+    ///
+    /// ```
+    /// use spiffe_source::SvidMaterial;
+    ///
+    /// # fn example(chain: &str, bundle: &str) {
+    /// let legacy = "-----BEGIN EC PRIVATE KEY-----\n-----END EC PRIVATE KEY-----\n";
+    /// if let Err(error) = SvidMaterial::from_pem(chain, legacy, bundle) {
+    ///     assert!(error.is_key_format());
+    ///     eprintln!("{error}"); // says how to convert it
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPem`] where a part is absent, not whole, or holds anything else.
+    pub fn from_pem(
+        chain: impl AsRef<[u8]>,
+        key: impl AsRef<[u8]>,
+        bundle: impl AsRef<[u8]>,
+    ) -> Result<Self, InvalidPem> {
+        let mut chain =
+            pem::certificates(chain.as_ref()).map_err(InvalidPem::of("the certificate chain"))?;
+        let key = pem::key(key.as_ref()).map_err(InvalidPem::of("the private key"))?;
+        let mut bundle =
+            pem::certificates(bundle.as_ref()).map_err(InvalidPem::of("the bundle"))?;
+        let svid = Self::from_der(take(&mut *chain), Vec::new(), take(&mut *bundle));
+        Ok(Self { key, ..svid })
     }
 
     /// What the operator calls this SVID, to tell several apart.

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,9 @@ use crate::change::Changes;
 use crate::deny::DenyList;
 use crate::error::{Closed, NotReady};
 use crate::feed::{Feed, Sink};
+use crate::files::Files;
 use crate::fixed::Fixed;
+use crate::jwt;
 use crate::keeper::Keeper;
 use crate::material::Material;
 use crate::snapshot::Snapshot;
@@ -46,6 +49,7 @@ pub struct Source {
     keeper: Arc<Keeper>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     stop: CancellationToken,
+    jwt: Option<Arc<jwt::Cache>>,
     _running: Arc<DropGuard>,
 }
 
@@ -53,6 +57,12 @@ impl Source {
     /// A source that follows an agent over the SPIFFE Workload API.
     pub fn workload_api() -> Builder<WorkloadApi> {
         Builder::new(WorkloadApi::default())
+    }
+
+    /// A source that follows files of this directory, which another program keeps fresh; by default
+    /// those of SPIFFE Helper: `svid.pem`, `svid_key.pem`, `bundle.pem`. See [`Files`].
+    pub fn files(directory: impl Into<PathBuf>) -> Builder<Files> {
+        Builder::new(Files::new(directory.into()))
     }
 
     /// A source that never changes by itself: for tests, and for material that somebody else
@@ -69,10 +79,14 @@ impl Source {
     /// Starts a feed. It runs on the current tokio runtime until the source ends.
     pub(crate) fn start<F: Feed>(keeper: Arc<Keeper>, feed: F) -> Self {
         let stop = CancellationToken::new();
+        let jwt = feed
+            .jwt_authority()
+            .map(|authority| jwt::Cache::start(&keeper, authority, &stop));
         let source = Self {
             snapshots: keeper.snapshots(),
             keeper: keeper.clone(),
             stop: stop.clone(),
+            jwt,
             _running: Arc::new(stop.clone().drop_guard()),
         };
         let sink = Sink::new(keeper.clone());
@@ -86,6 +100,15 @@ impl Source {
 
     pub(crate) fn keeper(&self) -> &Arc<Keeper> {
         &self.keeper
+    }
+
+    pub(crate) fn jwt(&self) -> Option<&Arc<jwt::Cache>> {
+        self.jwt.as_ref()
+    }
+
+    /// Runs something beside the feed, until the source ends.
+    pub(crate) fn run_beside(&self, work: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(self.stop.clone().run_until_cancelled_owned(work));
     }
 
     /// What holds now.
@@ -161,10 +184,12 @@ impl Source {
         }
     }
 
-    /// Replaces the deny-list. Whom it names is refused from the next handshake on, and open
-    /// connections of such peers end; whom it does not name any more is accepted again.
+    /// Replaces the deny-list that came from code; what the file of [`Builder::deny_file`] names
+    /// stays denied. It makes a revision: as soon as that is in use, whom either names is refused
+    /// in handshakes and loses its open connections, and whom neither names any more is accepted
+    /// again. Nobody else notices.
     pub fn deny(&self, list: DenyList) {
-        self.keeper.deny(Arc::new(list));
+        self.keeper.deny(list);
     }
 
     /// Ends the source for every clone: its stream is closed, everything is withdrawn, and waiting

@@ -121,7 +121,7 @@ impl ClientRevision {
     ///
     /// # Errors
     ///
-    /// [`X509Error`] where there is no chain or it is not valid.
+    /// [`X509Error`] where there is no chain, it is not valid, or the deny-list names it.
     pub fn identify(
         &self,
         chain: Option<&[CertificateDer<'_>]>,

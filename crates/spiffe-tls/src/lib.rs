@@ -2,8 +2,9 @@
 //! path, swapped at once, and pinned by each handshake from start to end.
 //!
 //! [`ServerTls`] and [`ClientTls`] are what acceptors and connectors are built on. A peer's chain is
-//! verified against the bundle of its own trust domain by `spiffe-verify`; a chain that a revision
-//! has verified before costs a look-up. TLS 1.3 alone, no session resumption, no early data.
+//! verified against the bundle of its own trust domain by `spiffe-verify`, and held against the
+//! deny-list; a chain that a revision has verified before costs a look-up. TLS 1.3 alone, no session
+//! resumption, no early data.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -17,7 +17,7 @@ pub(crate) struct Live<T> {
 
 /// What is built from a snapshot, and judges peers by it.
 pub(crate) trait Revision: Send + Sync + 'static {
-    /// Whether what anchored a chain under an earlier revision is trusted under this one.
+    /// Whether a chain of an earlier revision is an identity under this one too.
     fn still_trusts(&self, chain: &VerifiedChain) -> bool;
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct Peers {
     verifier: X509Verifier,
     purpose: Purpose,
     algorithms: WebPkiSupportedAlgorithms,
-    verified: Cache<Chain, Arc<VerifiedChain>>,
+    remembered: Cache<Chain, Arc<VerifiedChain>>,
 }
 
 impl Peers {
@@ -34,7 +34,7 @@ impl Peers {
             verifier: X509Verifier::new(provider),
             purpose,
             algorithms: provider.signature_verification_algorithms,
-            verified: Cache::new(REMEMBERED_CHAINS),
+            remembered: Cache::new(REMEMBERED_CHAINS),
         }
     }
 
@@ -46,15 +46,36 @@ impl Peers {
         &self.algorithms
     }
 
-    /// Whether what anchored a chain under an earlier revision still does. Compares, and verifies
-    /// nothing: a revision may come while thousands of connections are open.
+    /// Whether what anchored a chain under an earlier revision still does, and nobody denies the
+    /// chain. Compares, and verifies nothing: a revision may come while thousands of connections
+    /// are open.
     pub(crate) fn still_trusts(&self, chain: &VerifiedChain) -> bool {
         let bundle = self.snapshot.bundle(chain.spiffe_id().trust_domain());
-        bundle.is_some_and(|bundle| bundle.still_anchors(chain))
+        bundle.is_some_and(|bundle| bundle.still_anchors(chain)) && self.permits(chain).is_ok()
+    }
+
+    /// Whether a chain is an identity now, and not on the deny-list.
+    pub(crate) fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        issuers: &[CertificateDer<'_>],
+        now: SystemTime,
+    ) -> Result<Arc<VerifiedChain>, X509Error> {
+        // A denied chain is remembered like any other: to refuse it a second time is cheap.
+        let chain = self.verified(leaf, issuers, now)?;
+        self.permits(&chain)?;
+        Ok(chain)
+    }
+
+    fn permits(&self, chain: &VerifiedChain) -> Result<(), X509Error> {
+        match self.snapshot.deny_list().denies(chain) {
+            Some(entry) => Err(chain.denied_by(entry)),
+            None => Ok(()),
+        }
     }
 
     /// Verifies a chain now, or remembers that it did.
-    pub(crate) fn verify(
+    fn verified(
         &self,
         leaf: &CertificateDer<'_>,
         issuers: &[CertificateDer<'_>],
@@ -62,7 +83,7 @@ impl Peers {
     ) -> Result<Arc<VerifiedChain>, X509Error> {
         let presented = Presented { leaf, issuers };
         if let Some(known) = self
-            .verified
+            .remembered
             .get(&presented)
             .filter(|known| known.is_valid_at(now))
         {
@@ -76,7 +97,7 @@ impl Peers {
             now,
         )?;
         let verified = Arc::new(verified);
-        self.verified.insert(
+        self.remembered.insert(
             Chain(chain.into_iter().map(Box::from).collect()),
             verified.clone(),
         );

@@ -120,7 +120,7 @@ impl ServerRevision {
     ///
     /// # Errors
     ///
-    /// [`X509Error`] where there is no chain or it is not valid.
+    /// [`X509Error`] where there is no chain, it is not valid, or the deny-list names it.
     pub fn identify(
         &self,
         chain: Option<&[CertificateDer<'_>]>,

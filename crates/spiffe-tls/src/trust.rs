@@ -8,9 +8,9 @@ use crate::live::{Live, Revision};
 
 /// Watches over the trust in the peer of one connection, until it is dropped with that connection.
 ///
-/// As soon as a revision no longer trusts what anchored the peer's chain, or takes the own identity
-/// away, the peer's identity is withdrawn: [`Connection::withdraw`]. An ordinary rotation changes
-/// nothing.
+/// As soon as a revision no longer trusts what anchored the peer's chain, denies the peer, or takes
+/// the own identity away, the peer's identity is withdrawn: [`Connection::withdraw`]. An ordinary
+/// rotation changes nothing.
 ///
 /// ```no_run
 /// # fn example(tls: &spiffe_tls::ServerTls, chain: std::sync::Arc<spiffe_verify::VerifiedChain>) {

@@ -22,6 +22,6 @@ mod x509;
 pub use jwt::{InvalidJwtBundle, JwtBundle, JwtError, JwtFault, JwtSvid, JwtVerifier, NoAudience};
 pub use provider::{NoProvider, default_provider};
 pub use x509::{
-    InvalidX509Bundle, MAX_CHAIN_BYTES, MAX_INTERMEDIATES, Purpose, VerifiedChain, X509Bundle,
-    X509Error, X509Fault, X509Verifier, split_der,
+    InvalidX509Bundle, MAX_CHAIN_BYTES, MAX_INTERMEDIATES, Purpose, VerifiedCertificate,
+    VerifiedChain, X509Bundle, X509Error, X509Fault, X509Verifier, split_der,
 };

@@ -15,7 +15,7 @@ pub(crate) use self::reader::Reader;
 use self::reader::{JwtBundles, Own, X509Bundles};
 use crate::change::{Cause, Change, KEPT_CHANGES, SvidSummary};
 use crate::clock::Clock;
-use crate::deny::DenyList;
+use crate::deny::{DenyList, DenyLists};
 use crate::error::Failure;
 use crate::material::Material;
 use crate::observe::{self, Outcome};
@@ -41,7 +41,7 @@ struct Held {
     foreign: X509Bundles,
     jwt: JwtBundles,
     jwt_raw: BTreeMap<TrustDomain, Vec<u8>>,
-    deny: Arc<DenyList>,
+    deny: DenyLists,
     withdrawn: bool,
     closed: bool,
     own_problem: Option<String>,
@@ -55,12 +55,12 @@ struct Held {
 }
 
 impl Keeper {
-    pub(crate) fn new(reader: Reader, clock: Clock, origin: String, deny: Arc<DenyList>) -> Self {
+    pub(crate) fn new(reader: Reader, clock: Clock, origin: String, deny: DenyLists) -> Self {
+        let nothing = Snapshot::nothing(0, deny.both().clone());
         let held = Held {
-            deny: deny.clone(),
+            deny,
             ..Held::default()
         };
-        let nothing = Snapshot::nothing(0, deny);
         Self {
             reader,
             clock,
@@ -136,6 +136,19 @@ impl Keeper {
         let is_new = self.publish(&held, Cause::Update);
         observe::update(outcome, is_new, started.elapsed());
         is_fresh
+    }
+
+    /// Why not all of this material could be put in force now. Nothing of it is.
+    pub(crate) fn problem_with(&self, material: &Material) -> Option<String> {
+        let mut problems = Vec::new();
+        let own = match self.reader.own(material, self.clock.now(), &mut problems) {
+            Ok(own) => own,
+            Err(problem) => return Some(problem),
+        };
+        let own_domain = own.bundle.as_ref().map(|bundle| bundle.trust_domain());
+        self.reader
+            .foreign(&BTreeMap::new(), material, own_domain, &mut problems);
+        problems.into_iter().next()
     }
 
     /// Applies the full set of JWT bundles.
@@ -222,11 +235,23 @@ impl Keeper {
         self.publish(&held, self.by_the_clock());
     }
 
-    /// Replaces the deny-list.
-    pub(crate) fn deny(&self, list: Arc<DenyList>) {
+    /// Replaces the part of the deny-list that comes from code.
+    pub(crate) fn deny(&self, list: DenyList) {
         let mut held = lock(&self.held);
-        held.deny = list;
+        held.deny.set_code(list);
         self.publish(&held, Cause::DenyList);
+    }
+
+    /// Replaces the part of the deny-list that comes from a file, or notes why that stays.
+    pub(crate) fn deny_file(&self, read: Result<DenyList, String>) {
+        let mut held = lock(&self.held);
+        let cause = if read.is_ok() {
+            Cause::DenyList
+        } else {
+            self.by_the_clock()
+        };
+        held.deny.set_file(read);
+        self.publish(&held, cause);
     }
 
     /// Looks at the clock: what has reached its end is not in force any more. Where an update is
@@ -290,11 +315,11 @@ impl Held {
     /// What of this is in force at a moment.
     fn in_force(&self, now: SystemTime) -> Snapshot {
         if self.closed || self.withdrawn {
-            return Snapshot::nothing(0, self.deny.clone());
+            return Snapshot::nothing(0, self.deny.both().clone());
         }
         // A clock that went back does not make an SVID invalid that was valid later on.
         let is_in_force = |svid: &Arc<Svid>| {
-            now < svid.verified().not_after() && !self.deny.denies(svid.verified())
+            now < svid.verified().not_after() && self.deny.both().denies(svid.verified()).is_none()
         };
         let in_use = self.own.svids.first();
         let svids = if in_use.is_some_and(is_in_force) {
@@ -308,14 +333,16 @@ impl Held {
         if let Some(own) = &self.own.bundle {
             bundles.insert(own.trust_domain().clone(), own.clone());
         }
-        Snapshot::new(0, svids, bundles, self.jwt.clone(), self.deny.clone())
+        let denied = self.deny.both().clone();
+        Snapshot::new(0, svids, bundles, self.jwt.clone(), denied)
     }
 
     fn status(&self, before: &Status, next: &Snapshot, now: SystemTime) -> Status {
         let in_use = self.own.svids.first().map(|svid| svid.verified());
-        let denied = in_use.filter(|svid| self.deny.denies(svid)).map(|svid| {
+        let own_entry = in_use.and_then(|svid| self.deny.both().denies(svid));
+        let denied = in_use.zip(own_entry).map(|(svid, entry)| {
             let serial = svid.serial();
-            format!("the own SVID, serial {serial}, is on the deny-list")
+            format!("the own SVID, serial {serial}, is on the deny-list ({entry})")
         });
         let own_problem = self.own_problem.clone().or_else(|| self.unusable(now));
         let feed_problem = self.feed_problem.as_ref().map(|(problem, _)| problem);
@@ -340,12 +367,14 @@ impl Held {
             svid: self.own.svids.first().map(|svid| SvidSummary::of(svid)),
             bundles: BundleStatus::of(next),
             last_update: self.last_update,
-            last_error: own_problem
-                .or(denied)
-                .or(feed_problem.cloned())
-                .or_else(|| self.other_problem.clone())
-                .or_else(|| self.jwt_problem.clone())
-                .or_else(|| self.jwt_feed_problem.clone()),
+            last_error: self.deny.and_file_problem(
+                own_problem
+                    .or(denied)
+                    .or(feed_problem.cloned())
+                    .or_else(|| self.other_problem.clone())
+                    .or_else(|| self.jwt_problem.clone())
+                    .or_else(|| self.jwt_feed_problem.clone()),
+            ),
             stale_since,
             reconnects: self.reconnects,
         }

@@ -116,6 +116,9 @@ impl Reader {
 
     /// Reads an SVID and holds it against everything that a peer will hold it against.
     fn read(&self, material: &SvidMaterial, now: SystemTime) -> Result<(Svid, X509Bundle), String> {
+        if let Some(problem) = &material.problem {
+            return Err(problem.clone());
+        }
         let chain: Vec<_> = split_der(&material.chain)?
             .into_iter()
             .map(<[u8]>::to_vec)
@@ -231,6 +234,7 @@ impl Reader {
                 "{own} is the own trust domain: its entry among the federated bundles is ignored"
             ));
         }
+        problems.extend(material.problems.iter().cloned());
         // Only what the operator has named is looked at, however much the feed brings.
         let mut bundles = BTreeMap::new();
         for domain in self.federated.iter().filter(|domain| own != Some(*domain)) {

@@ -9,6 +9,8 @@ use super::*;
 use crate::material::SvidMaterial;
 use crate::picker::Picker;
 
+mod deny;
+
 const ID: &str = "spiffe://example.org/service/orders";
 
 /// A keeper whose clock the test sets.
@@ -28,7 +30,7 @@ impl Kept {
             Clock::new(move || *time.lock().unwrap())
         };
         let reader = Reader::new(provider, federated, picker);
-        let keeper = Keeper::new(reader, clock, "a test".to_owned(), Arc::default());
+        let keeper = Keeper::new(reader, clock, "a test".to_owned(), DenyLists::default());
         let changes = keeper.changes();
         Self {
             keeper,
@@ -361,7 +363,6 @@ fn a_picker_chooses_by_id_by_hint_or_as_it_likes() {
         Picker::Hint("none".into()),
         choice(|_| None),
         choice(|_| Some(2)),
-        #[expect(clippy::panic, reason = "what a user's picker may do")]
         choice(|_| panic!("a picker's own fault")),
     ] {
         let problem = picked(picker).unwrap_err();

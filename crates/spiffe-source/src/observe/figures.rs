@@ -48,6 +48,15 @@ pub(super) fn revision(change: &Change, before: &Snapshot, snapshot: &Snapshot) 
     }
 }
 
+pub(super) fn jwt_svid(result: &'static str) {
+    counter!("spiffe_jwt_svid_fetches_total", "result" => result).increment(1);
+}
+
+pub(super) fn jwt_svids_held(count: usize) {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    gauge!("spiffe_jwt_svids_held").set(count);
+}
+
 fn timestamp(time: Option<SystemTime>) -> f64 {
     time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
         .map_or(0.0, |since| since.as_secs_f64())

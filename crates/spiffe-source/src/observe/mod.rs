@@ -1,9 +1,12 @@
 //! What is told to the outside when something happens: events for `tracing` and, with the feature
 //! `metrics`, figures.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use spiffe_peer::SpiffeId;
 
 use crate::change::Change;
+use crate::jwt::JwtSvidError;
 use crate::snapshot::Snapshot;
 use crate::status::State;
 
@@ -76,6 +79,25 @@ pub(crate) fn withdrawal() {
 pub(crate) fn answered(_after: Duration) {
     #[cfg(feature = "metrics")]
     figures::answered(_after);
+}
+
+pub(crate) fn jwt_svid_fetched(id: &SpiffeId, until: SystemTime) {
+    tracing::debug!(target: "spiffe_source", spiffe_id = %id, ?until, "a JWT-SVID was fetched");
+    #[cfg(feature = "metrics")]
+    figures::jwt_svid("fetched");
+}
+
+/// The result is one of a few words.
+pub(crate) fn jwt_svid_missing(id: &SpiffeId, result: &'static str, error: &JwtSvidError) {
+    tracing::warn!(target: "spiffe_source", spiffe_id = %id, result, %error, "no JWT-SVID was fetched");
+    #[cfg(feature = "metrics")]
+    figures::jwt_svid(result);
+}
+
+/// Counting is left to those who want to know.
+pub(crate) fn jwt_svids_held(_count: impl FnOnce() -> usize) {
+    #[cfg(feature = "metrics")]
+    figures::jwt_svids_held(_count());
 }
 
 #[cfg(feature = "metrics")]

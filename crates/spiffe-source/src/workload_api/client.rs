@@ -108,8 +108,12 @@ impl Client {
         }
     }
 
-    /// Asks for one answer.
-    pub(super) async fn ask<Q, A>(&self, path: PathAndQuery, question: Q) -> Result<A, Failure>
+    /// Asks for one answer; the agent may answer with a status as well.
+    pub(super) async fn ask<Q, A>(
+        &self,
+        path: PathAndQuery,
+        question: Q,
+    ) -> Result<Result<A, Status>, Failure>
     where
         Q: prost::Message + Send + Sync + 'static,
         A: prost::Message + Default + Send + Sync + 'static,
@@ -117,9 +121,7 @@ impl Client {
         let mut grpc = self.connect().await?;
         let codec = ProstCodec::<Q, A>::default();
         let answer = grpc.unary(request(question), path, codec).await;
-        answer
-            .map(tonic::Response::into_inner)
-            .map_err(|status| Failure::from_status(&status))
+        Ok(answer.map(tonic::Response::into_inner))
     }
 
     async fn connect(&self) -> Result<Grpc<Channel>, Failure> {

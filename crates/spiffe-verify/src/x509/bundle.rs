@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use spiffe_peer::TrustDomain;
 
 use super::certificate::Certificate;
-use super::verifier::VerifiedChain;
+use super::verified::VerifiedChain;
 
 /// The X.509 authorities of one trust domain. It vouches for IDs of that domain alone
 /// (SPIFFE Trust Domain and Bundle, section 4).

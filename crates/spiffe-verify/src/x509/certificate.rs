@@ -77,14 +77,14 @@ impl Certificate {
         self.tbs.validity.not_after.to_system_time()
     }
 
-    /// The serial number in lower-case hexadecimal digits, as logs and deny-lists write it.
+    /// The serial number in lower-case hexadecimal digits, as logs and deny-lists write it: two for
+    /// each byte, without the zero that DER puts before a number whose first bit is set.
     pub(super) fn serial(&self) -> String {
-        self.tbs
-            .serial_number
-            .as_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let bytes = match self.tbs.serial_number.as_bytes() {
+            [0, number @ ..] if !number.is_empty() => number,
+            bytes => bytes,
+        };
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     pub(super) fn public_key(&self) -> Result<Vec<u8>, X509Error> {

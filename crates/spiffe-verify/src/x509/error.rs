@@ -131,6 +131,8 @@ faults! {
     Expired "expired" "the chain has expired",
     /// A certificate of the chain is not valid yet.
     NotYetValid "not_yet_valid" "the chain is not valid yet: compare the clocks of both hosts",
+    /// The deny-list names the ID, or a serial number or key of the chain.
+    Denied "denied" "the chain is valid, but the deny-list names it",
     /// Anything else that path validation refuses (RFC 5280).
     Refused "refused" "path validation refuses the chain",
 }

@@ -4,12 +4,13 @@ use std::time::{Duration, SystemTime};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use sha2::{Digest, Sha256};
-use spiffe_peer::{AuthMethod, Fingerprint, SpiffeId, TrustDomain, VerifiedPeer};
+use spiffe_peer::{Fingerprint, TrustDomain};
 use webpki::{EndEntityCert, KeyUsage};
 
 use super::bundle::{AuthorityId, X509Bundle, authority_id};
 use super::certificate::Certificate;
 use super::error::{X509Error, X509Fault};
+use super::verified::{VerifiedCertificate, VerifiedChain};
 
 /// The most intermediates between a leaf and its root.
 pub const MAX_INTERMEDIATES: usize = 4;
@@ -125,9 +126,18 @@ impl X509Verifier {
             return Err(claimed(X509Error::new(X509Fault::NotYetValid)));
         }
         let fingerprint = Fingerprint::from_sha256(Sha256::digest(leaf_der).into());
+        let public_key = leaf.public_key().map_err(claimed)?;
         Ok(VerifiedChain {
-            serial: leaf.serial(),
-            public_key: leaf.public_key()?,
+            leaf: VerifiedCertificate::new(leaf.serial(), &public_key),
+            intermediates: issuers
+                .iter()
+                .map(|issuer| {
+                    let public_key = issuer.public_key()?;
+                    Ok(VerifiedCertificate::new(issuer.serial(), &public_key))
+                })
+                .collect::<Result<_, _>>()
+                .map_err(claimed)?,
+            public_key,
             id,
             not_before,
             not_after,
@@ -238,75 +248,4 @@ fn path_error(error: webpki::Error) -> X509Error {
         _ => X509Fault::Refused,
     };
     X509Error::with_detail(fault, error)
-}
-
-/// What a verified chain says.
-///
-/// ```
-/// fn audit(chain: &spiffe_verify::VerifiedChain) -> String {
-///     format!("{} serial {}", chain.spiffe_id(), chain.serial())
-/// }
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifiedChain {
-    id: SpiffeId,
-    serial: String,
-    public_key: Vec<u8>,
-    not_before: SystemTime,
-    not_after: SystemTime,
-    fingerprint: Fingerprint,
-    authority: AuthorityId,
-}
-
-impl VerifiedChain {
-    /// The ID in the leaf.
-    #[must_use]
-    pub fn spiffe_id(&self) -> &SpiffeId {
-        &self.id
-    }
-
-    pub(super) fn authority(&self) -> &AuthorityId {
-        &self.authority
-    }
-
-    /// The leaf's serial number, in lower-case hexadecimal digits.
-    #[must_use]
-    pub fn serial(&self) -> &str {
-        &self.serial
-    }
-
-    /// The leaf's public key, a DER SubjectPublicKeyInfo.
-    #[must_use]
-    pub fn public_key(&self) -> &[u8] {
-        &self.public_key
-    }
-
-    /// From when on every certificate of the chain is valid.
-    #[must_use]
-    pub fn not_before(&self) -> SystemTime {
-        self.not_before
-    }
-
-    /// The earliest end of the chain, root included.
-    #[must_use]
-    pub fn not_after(&self) -> SystemTime {
-        self.not_after
-    }
-
-    /// Whether a chain that was verified earlier would still be valid at `now`.
-    #[must_use]
-    pub fn is_valid_at(&self, now: SystemTime) -> bool {
-        self.not_before <= now && now < self.not_after
-    }
-
-    /// The peer that has shown in a TLS handshake that it holds the leaf's key.
-    #[must_use]
-    pub fn to_peer(&self) -> VerifiedPeer {
-        VerifiedPeer {
-            spiffe_id: self.id.clone(),
-            not_after: self.not_after,
-            fingerprint: self.fingerprint,
-            method: AuthMethod::MtlsX509Svid,
-        }
-    }
 }

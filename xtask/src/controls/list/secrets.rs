@@ -43,9 +43,9 @@ pub(super) const CONTROLS: [Control; 5] = [
         invariant: 13,
         without: "a rotation logs the new key",
         edits: &[Edit {
-            file: "crates/spiffe-source/src/workload_api/worker.rs",
-            text: "            new_serial = serial(&next),",
-            replacement: "            new_key = ?next.svid().map(|svid| svid.expose_key()),",
+            file: "crates/spiffe-source/src/observe/mod.rs",
+            text: "        new_serial = change.after().map(|svid| svid.serial()),",
+            replacement: "        new_key = ?snapshot.svid().map(|svid| svid.expose_key()),",
         }],
         test: integration("secrets", NO_SECRET),
     },

@@ -2,8 +2,8 @@
 
 use crate::controls::control::{Control, Edit, integration};
 
-const UPDATE: &str = "crates/spiffe-source/src/workload_api/update.rs";
-const OWN_INTO_BUNDLES: &str = "            bundles.insert(bundle.trust_domain().clone(), bundle);";
+const KEEPER: &str = "crates/spiffe-source/src/keeper/mod.rs";
+const READER: &str = "crates/spiffe-source/src/keeper/reader.rs";
 
 pub(super) const CONTROLS: [Control; 3] = [
     Control {
@@ -11,13 +11,14 @@ pub(super) const CONTROLS: [Control; 3] = [
         invariant: 8,
         without: "a malformed foreign bundle rejects the whole update",
         edits: &[Edit {
-            file: UPDATE,
-            text: "            snapshot: Snapshot::new(before.revision() + 1, svids, bundles),",
-            replacement: r"            snapshot: if problems.is_empty() {
-                Snapshot::new(before.revision() + 1, svids, bundles)
-            } else {
-                before.clone()
-            },",
+            file: KEEPER,
+            text: "        let own = self.reader.own(material, now, &mut problems);",
+            replacement: r"        let mut refused = Vec::new();
+        let _ = self.reader.foreign(&held.foreign, material, None, &mut refused);
+        if !refused.is_empty() {
+            return false;
+        }
+        let own = self.reader.own(material, now, &mut problems);",
         }],
         test: integration(
             "source",
@@ -29,11 +30,11 @@ pub(super) const CONTROLS: [Control; 3] = [
         invariant: 8,
         without: "trust in a domain outlives a bundle that has become unusable",
         edits: &[Edit {
-            file: UPDATE,
+            file: READER,
             text: "                Err(error) => problems.push(error.to_string()),\n",
             replacement: r"                Err(error) => {
                     problems.push(error.to_string());
-                    if let Some(known) = before.bundle_arc(domain).cloned() {
+                    if let Some(known) = before.get(domain).cloned() {
                         bundles.insert(domain.clone(), known);
                     }
                 }
@@ -50,15 +51,15 @@ pub(super) const CONTROLS: [Control; 3] = [
         without: "a federated entry for the own domain replaces the own bundle",
         edits: &[
             Edit {
-                file: UPDATE,
-                text: "            .filter(|domain| own.is_none_or(|own| own.trust_domain() != *domain));",
-                replacement: "            .filter(|_| true);",
+                file: READER,
+                text: ".filter(|domain| own != Some(*domain)) {",
+                replacement: ".filter(|_| true) {",
             },
             Edit {
-                file: UPDATE,
-                text: OWN_INTO_BUNDLES,
-                replacement: r"            let domain = bundle.trust_domain().clone();
-            bundles.entry(domain).or_insert(bundle);",
+                file: KEEPER,
+                text: "            bundles.insert(own.trust_domain().clone(), own.clone());",
+                replacement: r"            let domain = own.trust_domain().clone();
+            bundles.entry(domain).or_insert_with(|| own.clone());",
             },
         ],
         test: integration("source", "a_federated_entry_never_replaces_the_own_bundle"),

@@ -2,21 +2,17 @@
 
 use crate::controls::control::{Control, Edit, integration, of_crate, unit};
 
-const UPDATE: &str = "crates/spiffe-source/src/workload_api/update.rs";
+const READER: &str = "crates/spiffe-source/src/keeper/reader.rs";
 const VERIFIER: &str = "crates/spiffe-verify/src/x509/verifier.rs";
 
-const EVERY_NAMED: &str = r"        let foreign = self
-            .federated
-            .iter()
-";
-const EVERY_GIVEN: &str = r"        let everything: Vec<_> = update
-            .federated_bundles
+const EVERY_NAMED: &str =
+    "        for domain in self.federated.iter().filter(|domain| own != Some(*domain)) {";
+const EVERY_GIVEN: &str = r"        let everything: Vec<_> = material
+            .foreign
             .keys()
             .filter_map(|key| parse::trust_domain_id(key).ok())
             .collect();
-        let foreign = everything
-            .iter()
-";
+        for domain in everything.iter().filter(|domain| own != Some(*domain)) {";
 
 pub(super) const CONTROLS: [Control; 7] = [
     Control {
@@ -89,7 +85,7 @@ pub(super) const CONTROLS: [Control; 7] = [
         invariant: 4,
         without: "every bundle that the agent gives is trusted: a server",
         edits: &[Edit {
-            file: UPDATE,
+            file: READER,
             text: EVERY_NAMED,
             replacement: EVERY_GIVEN,
         }],
@@ -103,7 +99,7 @@ pub(super) const CONTROLS: [Control; 7] = [
         invariant: 4,
         without: "every bundle that the agent gives is trusted: a source",
         edits: &[Edit {
-            file: UPDATE,
+            file: READER,
             text: EVERY_NAMED,
             replacement: EVERY_GIVEN,
         }],

@@ -2,18 +2,19 @@
 
 use crate::controls::control::{Control, Edit, integration, of_crate, unit};
 
+const PEERS: &str = "crates/spiffe-tls/src/peers.rs";
 const LIVE: &str = "crates/spiffe-tls/src/live.rs";
 const SWAP: &str = "                swap.send_replace(next.map(Arc::new));";
 
 const OPEN_CONNECTIONS: &str = "invariant_5_trust_that_is_gone_is_gone_for_open_connections_too";
 
-pub(super) const CONTROLS: [Control; 10] = [
+pub(super) const CONTROLS: [Control; 13] = [
     Control {
         name: "remembered-for-ever",
         invariant: 5,
         without: "a chain that was verified once is remembered beyond its dates",
         edits: &[Edit {
-            file: "crates/spiffe-tls/src/peers.rs",
+            file: PEERS,
             text: "            .filter(|known| known.is_valid_at(now))\n",
             replacement: "",
         }],
@@ -94,6 +95,48 @@ pub(super) const CONTROLS: [Control; 10] = [
             replacement: "                .is_some_and(|_| !chain.serial().is_empty())",
         }],
         test: integration("invariants", OPEN_CONNECTIONS),
+    },
+    Control {
+        name: "denied-handshakes",
+        invariant: 5,
+        without: "who is on the deny-list may shake hands",
+        edits: &[Edit {
+            file: PEERS,
+            text: "        self.permits(&chain)?;\n",
+            replacement: "",
+        }],
+        test: integration(
+            "deny",
+            "invariant_5_a_denied_caller_loses_its_connection_and_gets_no_other",
+        ),
+    },
+    Control {
+        name: "denied-connections",
+        invariant: 5,
+        without: "connections outlive a denial of their peer",
+        edits: &[Edit {
+            file: PEERS,
+            text: " && self.permits(chain).is_ok()",
+            replacement: "",
+        }],
+        test: integration(
+            "deny",
+            "invariant_5_a_denial_holds_for_chains_that_are_remembered_and_watched",
+        ),
+    },
+    Control {
+        name: "deny-list-cut-off",
+        invariant: 5,
+        without: "a deny-list that was cut off counts as a shorter one",
+        edits: &[Edit {
+            file: "crates/spiffe-source/src/deny/text.rs",
+            text: "    if has_ended {",
+            replacement: "    if true {",
+        }],
+        test: unit(
+            "spiffe-source",
+            "deny::tests::a_list_that_is_cut_off_anywhere_is_no_list",
+        ),
     },
     Control {
         name: "first-revision-for-ever",
