@@ -111,10 +111,10 @@ impl Source {
         tokio::spawn(self.stop.clone().run_until_cancelled_owned(work));
     }
 
-    /// What holds now.
+    /// What holds now. Takes no lock, and is cheap enough to ask for each time.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshots.borrow().clone()
+        self.keeper.current()
     }
 
     /// Waits for a snapshot that this clone has not seen, and gives it. Several changes in quick

@@ -1,26 +1,28 @@
 //! Holds what the feed has brought, and says what of it is in force at the moment.
 
+mod held;
 mod reader;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use spiffe_peer::TrustDomain;
-use spiffe_verify::X509Bundle;
 use tokio::sync::{broadcast, watch};
 
+use self::held::Held;
+use self::reader::Own;
 pub(crate) use self::reader::Reader;
-use self::reader::{JwtBundles, Own, X509Bundles};
 use crate::change::{Cause, Change, KEPT_CHANGES, SvidSummary};
 use crate::clock::Clock;
 use crate::deny::{DenyList, DenyLists};
 use crate::error::Failure;
 use crate::material::Material;
 use crate::observe::{self, Outcome};
-use crate::snapshot::{Snapshot, Svid};
-use crate::status::{BundleStatus, State, Status};
+use crate::snapshot::Snapshot;
+use crate::status::Status;
 
 /// The one place where material becomes a revision. Writers take turns; readers never wait for
 /// them, since what they read is published whole.
@@ -28,35 +30,17 @@ pub(crate) struct Keeper {
     reader: Reader,
     clock: Clock,
     held: Mutex<Held>,
+    /// The snapshot in force for those who only read it; the other for those who wait for the next.
+    current: ArcSwap<Snapshot>,
     snapshot: watch::Sender<Arc<Snapshot>>,
     status: watch::Sender<Status>,
     failure: watch::Sender<Option<Failure>>,
     changes: Mutex<Option<broadcast::Sender<Change>>>,
 }
 
-/// What has been brought and verified, whether or not it is in force now.
-#[derive(Default)]
-struct Held {
-    own: Own,
-    foreign: X509Bundles,
-    jwt: JwtBundles,
-    jwt_raw: BTreeMap<TrustDomain, Vec<u8>>,
-    deny: DenyLists,
-    withdrawn: bool,
-    closed: bool,
-    own_problem: Option<String>,
-    other_problem: Option<String>,
-    jwt_problem: Option<String>,
-    jwt_feed_problem: Option<String>,
-    /// Why no news can be had, and since when.
-    feed_problem: Option<(String, SystemTime)>,
-    last_update: Option<SystemTime>,
-    reconnects: u64,
-}
-
 impl Keeper {
     pub(crate) fn new(reader: Reader, clock: Clock, origin: String, deny: DenyLists) -> Self {
-        let nothing = Snapshot::nothing(0, deny.both().clone());
+        let nothing = Arc::new(Snapshot::nothing(0, deny.both().clone()));
         let held = Held {
             deny,
             ..Held::default()
@@ -65,7 +49,8 @@ impl Keeper {
             reader,
             clock,
             held: Mutex::new(held),
-            snapshot: watch::Sender::new(Arc::new(nothing)),
+            current: ArcSwap::new(nothing.clone()),
+            snapshot: watch::Sender::new(nothing),
             status: watch::Sender::new(Status::starting(origin)),
             failure: watch::Sender::new(None),
             changes: Mutex::new(Some(broadcast::Sender::new(KEPT_CHANGES))),
@@ -78,6 +63,11 @@ impl Keeper {
 
     pub(crate) fn now(&self) -> SystemTime {
         self.clock.now()
+    }
+
+    /// The snapshot in force. Takes no lock.
+    pub(crate) fn current(&self) -> Arc<Snapshot> {
+        self.current.load_full()
     }
 
     pub(crate) fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
@@ -206,7 +196,7 @@ impl Keeper {
 
     /// Why there would be a new revision although nothing was brought.
     fn by_the_clock(&self) -> Cause {
-        if self.snapshot.borrow().svid().is_some() {
+        if self.current.load().svid().is_some() {
             Cause::Expiry
         } else {
             Cause::ClockChange
@@ -276,7 +266,7 @@ impl Keeper {
     /// Hands out what is in force now, if it says something new, and says how things are.
     fn publish(&self, held: &Held, cause: Cause) -> bool {
         let now = self.clock.now();
-        let before = self.snapshot.borrow().clone();
+        let before = self.current();
         let next = before.followed_by(held.in_force(now)).map(Arc::new);
         let status = {
             let shown = self.status.borrow();
@@ -302,102 +292,13 @@ impl Keeper {
             missed: 0,
         };
         observe::revision(&change, &before, &next);
+        self.current.store(next.clone());
         self.snapshot.send_replace(next);
         if let Some(changes) = lock(&self.changes).as_ref() {
             // Nobody has to listen.
             let _ = changes.send(change);
         }
         true
-    }
-}
-
-impl Held {
-    /// What of this is in force at a moment.
-    fn in_force(&self, now: SystemTime) -> Snapshot {
-        if self.closed || self.withdrawn {
-            return Snapshot::nothing(0, self.deny.both().clone());
-        }
-        // A clock that went back does not make an SVID invalid that was valid later on.
-        let is_in_force = |svid: &Arc<Svid>| {
-            now < svid.verified().not_after() && self.deny.both().denies(svid.verified()).is_none()
-        };
-        let in_use = self.own.svids.first();
-        let svids = if in_use.is_some_and(is_in_force) {
-            let all = self.own.svids.iter();
-            all.filter(|svid| is_in_force(svid)).cloned().collect()
-        } else {
-            // No other identity takes the place of the one in use.
-            Vec::new()
-        };
-        let mut bundles = self.foreign.clone();
-        if let Some(own) = &self.own.bundle {
-            bundles.insert(own.trust_domain().clone(), own.clone());
-        }
-        let denied = self.deny.both().clone();
-        Snapshot::new(0, svids, bundles, self.jwt.clone(), denied)
-    }
-
-    fn status(&self, before: &Status, next: &Snapshot, now: SystemTime) -> Status {
-        let in_use = self.own.svids.first().map(|svid| svid.verified());
-        let own_entry = in_use.and_then(|svid| self.deny.both().denies(svid));
-        let denied = in_use.zip(own_entry).map(|(svid, entry)| {
-            let serial = svid.serial();
-            format!("the own SVID, serial {serial}, is on the deny-list ({entry})")
-        });
-        let own_problem = self.own_problem.clone().or_else(|| self.unusable(now));
-        let feed_problem = self.feed_problem.as_ref().map(|(problem, _)| problem);
-        let state = match (next.svid(), in_use) {
-            _ if self.closed => State::Closed,
-            _ if self.withdrawn => State::Denied,
-            (Some(_), _) if feed_problem.is_none() && own_problem.is_none() => State::Ready,
-            (Some(_), _) => State::Stale,
-            (None, Some(_)) if denied.is_some() => State::Denied,
-            (None, Some(_)) => State::Expired,
-            (None, None) => State::Starting,
-        };
-        let stale_since = (state == State::Stale).then(|| {
-            let since = self.feed_problem.as_ref().map(|(_, since)| *since);
-            before.stale_since.or(since).unwrap_or(now)
-        });
-        Status {
-            state,
-            ready: next.svid().is_some() && self.unusable(now).is_none(),
-            origin: before.origin.clone(),
-            revision: next.revision(),
-            svid: self.own.svids.first().map(|svid| SvidSummary::of(svid)),
-            bundles: BundleStatus::of(next),
-            last_update: self.last_update,
-            last_error: self.deny.and_file_problem(
-                own_problem
-                    .or(denied)
-                    .or(feed_problem.cloned())
-                    .or_else(|| self.other_problem.clone())
-                    .or_else(|| self.jwt_problem.clone())
-                    .or_else(|| self.jwt_feed_problem.clone()),
-            ),
-            stale_since,
-            reconnects: self.reconnects,
-        }
-    }
-
-    /// Why a peer would not accept the own SVID at this moment, although it was verified once.
-    fn unusable(&self, now: SystemTime) -> Option<String> {
-        let svid = self.own.svids.first()?.verified();
-        if now >= svid.not_after() {
-            return Some(format!(
-                "the own SVID, serial {}, has expired",
-                svid.serial()
-            ));
-        }
-        if now < svid.not_before() {
-            return Some(format!(
-                "the own SVID, serial {}, is not valid yet: has the clock gone back?",
-                svid.serial()
-            ));
-        }
-        let vouches = |bundle: &Arc<X509Bundle>| bundle.still_anchors(svid);
-        (!self.own.bundle.as_ref().is_some_and(vouches))
-            .then(|| "the own bundle does not vouch for the own SVID any more".to_owned())
     }
 }
 

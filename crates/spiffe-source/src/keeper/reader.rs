@@ -235,6 +235,13 @@ impl Reader {
             ));
         }
         problems.extend(material.problems.iter().cloned());
+        let nobody_s = |id: &&String| parse::trust_domain_id(id).is_err();
+        if let Some(id) = material.foreign.keys().find(nobody_s) {
+            let id: String = id.chars().take(80).flat_map(char::escape_debug).collect();
+            problems.push(format!(
+                "the bundle under `{id}` is ignored: that is not the ID of a trust domain"
+            ));
+        }
         // Only what the operator has named is looked at, however much the feed brings.
         let mut bundles = BTreeMap::new();
         for domain in self.federated.iter().filter(|domain| own != Some(*domain)) {
@@ -265,16 +272,26 @@ impl Reader {
                 Ok(bundle) => {
                     bundles.insert(domain.clone(), unless_equal(before.get(domain), bundle));
                 }
-                Err(error) => problems.push(format!("JWT bundle of {domain}: {error}")),
+                Err(error) => {
+                    problems.push(format!("JWT bundle of {domain}: {error}"));
+                    // What belongs to the own identity stays in force, as its X.509 part does.
+                    if let Some(known) = before.get(domain).filter(|_| is_own(domain, own)) {
+                        bundles.insert(domain.clone(), known.clone());
+                    }
+                }
             }
         }
         bundles
     }
 
     pub(crate) fn trusts(&self, domain: &TrustDomain, own: &Own) -> bool {
-        let is_own = |svid: &Arc<Svid>| svid.spiffe_id().trust_domain() == domain;
-        self.federated.contains(domain) || own.svids.first().is_some_and(is_own)
+        self.federated.contains(domain) || is_own(domain, own)
     }
+}
+
+fn is_own(domain: &TrustDomain, own: &Own) -> bool {
+    let in_use = own.svids.first();
+    in_use.is_some_and(|svid| svid.spiffe_id().trust_domain() == domain)
 }
 
 /// An equal bundle stays the same one, so that nothing is built again for it.

@@ -8,6 +8,8 @@ use spiffe_peer::parse;
 use super::*;
 use crate::material::SvidMaterial;
 use crate::picker::Picker;
+use crate::snapshot::Svid;
+use crate::status::State;
 
 mod deny;
 
@@ -328,6 +330,24 @@ fn jwt_bundles_count_for_the_own_and_the_named_domains_whichever_comes_first() {
     let snapshot = kept.snapshot();
     assert!(snapshot.jwt_bundle(&domain("partner.test")).is_none());
     assert!(snapshot.jwt_bundle(&domain("example.org")).is_some());
+
+    let own_malformed = [
+        (domain("example.org"), b"{}".to_vec()),
+        (domain("partner.test"), partner.jwt_bundle()),
+    ];
+    assert!(!kept.keeper.update_jwt_bundles(own_malformed.into()));
+    let snapshot = kept.snapshot();
+    assert!(snapshot.jwt_bundle(&domain("partner.test")).is_some());
+    assert!(
+        snapshot.jwt_bundle(&domain("example.org")).is_some(),
+        "what belongs to the own identity stays in force"
+    );
+    kept.keeper.update_jwt_bundles(BTreeMap::new());
+    assert_eq!(
+        kept.snapshot().jwt_bundles().len(),
+        0,
+        "and goes when it is left out"
+    );
 }
 
 #[test]

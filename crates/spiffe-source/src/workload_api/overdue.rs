@@ -42,7 +42,7 @@ impl Overdue {
 
     /// How long until the SVID in force is overdue; where it is already, half of what is left.
     fn until_overdue(&mut self, sink: &Sink, now: SystemTime) -> Duration {
-        let snapshot = sink.keeper().snapshots().borrow().clone();
+        let snapshot = sink.keeper().current();
         let Some(svid) = snapshot.svid().map(|svid| svid.verified()) else {
             return SOONEST;
         };
