@@ -13,6 +13,7 @@ use crate::{Source, State};
 
 mod changes;
 mod steps;
+mod told;
 
 const ID: &str = "spiffe://example.org/service/orders";
 const HELPER: [&str; 3] = ["svid.pem", "svid_key.pem", "bundle.pem"];
@@ -278,6 +279,34 @@ async fn what_is_absent_at_the_start_is_waited_for_and_named() {
     let error = connect(short).await.unwrap_err();
     assert!(error.is_bad_answer(), "{error}");
     assert!(error.to_string().contains("svid_key.pem"), "{error}");
+}
+
+#[tokio::test]
+async fn a_foreign_domain_is_trusted_by_its_bundle_file_for_as_long_as_that_is_there() {
+    let (authority, partner) = (authority("example.org"), authority("partner.test"));
+    let directory = Directory::with(HELPER, &issue(&authority), &authority);
+    directory.put("partner.pem", &bundle(&partner));
+    directory.put("partner.json", &partner.jwt_bundle());
+    let builder = Source::files(directory.0.path())
+        .foreign_bundle("partner.test", "partner.pem")
+        .jwt_bundle("partner.test", directory.path("partner.json"));
+    let mut source = builder.connect().await.unwrap();
+    let snapshot = source.changed().await.unwrap();
+    assert!(snapshot.bundle(partner.trust_domain()).is_some());
+    assert!(snapshot.jwt_bundle(partner.trust_domain()).is_some());
+
+    directory.remove("partner.pem");
+    let distrusted = async {
+        let is_trusted =
+            |source: &Source| source.snapshot().bundle(partner.trust_domain()).is_some();
+        while is_trusted(&source) {
+            source.changed().await.unwrap();
+        }
+    };
+    timeout(LONG, distrusted).await.unwrap();
+    assert_eq!(source.status().state(), State::Ready);
+    let said = source.status().last_error().unwrap_or_default().to_owned();
+    assert!(said.contains("partner.pem"), "{said}");
 }
 
 #[tokio::test]
