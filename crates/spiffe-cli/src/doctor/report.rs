@@ -18,12 +18,12 @@ impl Report {
     }
 
     /// The step is as it should be.
-    pub(super) fn good(&mut self, step: &str, what: impl fmt::Display) -> Result<(), Failure> {
+    pub(super) fn good(&self, step: &str, what: impl fmt::Display) -> Result<(), Failure> {
         self.line("ok", step, what)
     }
 
     /// It works, and somebody should look at it.
-    pub(super) fn doubt(&mut self, step: &str, what: impl fmt::Display) -> Result<(), Failure> {
+    pub(super) fn doubt(&self, step: &str, what: impl fmt::Display) -> Result<(), Failure> {
         self.line("warn", step, what)
     }
 
@@ -34,14 +34,14 @@ impl Report {
     }
 
     /// Nothing can be said about these steps, since one before them has failed.
-    pub(super) fn left_out(&mut self, steps: &[&str]) -> Result<(), Failure> {
+    pub(super) fn left_out(&self, steps: &[&str]) -> Result<(), Failure> {
         for step in steps {
             self.line("skip", step, "needs what has failed above")?;
         }
         Ok(())
     }
 
-    fn line(&mut self, verdict: &str, step: &str, what: impl fmt::Display) -> Result<(), Failure> {
+    fn line(&self, verdict: &str, step: &str, what: impl fmt::Display) -> Result<(), Failure> {
         (self.print)(&format!("{verdict:<5}{step:<10}{what}\n"))
     }
 }

@@ -139,12 +139,12 @@ impl From<X509SvidResponse> for Material {
             key: Zeroizing::new(svid.x509_svid_key.to_vec()),
             bundle: svid.bundle,
             hint: Some(svid.hint).filter(|hint| !hint.is_empty()),
-        problem: None,
+            problem: None,
         });
         Self {
             svids: svids.collect(),
             foreign: update.federated_bundles.into_iter().collect(),
-        problems: Vec::new(),
+            problems: Vec::new(),
         }
     }
 }

@@ -1,7 +1,11 @@
 //! An agent as a process of its own, so that a test can kill and stop it: `chaos-agent DIRECTORY`.
 //! It says `ready` when it listens, and ends with its standard input.
 
-#![allow(clippy::expect_used, reason = "a part of the tests")]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a part of the tests"
+)]
 
 use integration::agent;
 use tokio::io::AsyncReadExt as _;
