@@ -92,6 +92,7 @@ async fn write(mut source: Source, dir: PathBuf, follow: bool) -> Result<(), Fai
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
     let directory = files::Directory::open(dir).map_err(Failure::failed)?;
+    let mut written = None;
     loop {
         let snapshot = source.snapshot();
         // A withdrawn identity is not taken out of files: who reads them sees its end in the SVID.
@@ -100,8 +101,12 @@ async fn write(mut source: Source, dir: PathBuf, follow: bool) -> Result<(), Fai
             let bundle = bundle.ok_or_else(|| {
                 Failure::failed("the agent gave no bundle of the own trust domain")
             })?;
-            directory.write(svid, bundle).map_err(Failure::failed)?;
-            print(&show::line(svid))?;
+            let set = Some((svid.clone(), bundle.clone()));
+            if set != written {
+                directory.write(svid, bundle).map_err(Failure::failed)?;
+                print(&show::line(svid))?;
+                written = set;
+            }
         }
         if !follow {
             return Ok(());
