@@ -79,7 +79,7 @@ impl IssuedJwtSvid {
         Self(Zeroizing::new(token.into()))
     }
 
-    pub(super) fn into_token(self) -> Zeroizing<String> {
+    pub(crate) fn into_token(self) -> Zeroizing<String> {
         self.0
     }
 }

@@ -180,13 +180,14 @@ impl Cache {
     /// Holds what was fetched, unless the identity has gone meanwhile.
     fn settle(&self, departure: &Departure, outcome: Outcome) -> Outcome {
         let key = &departure.key;
+        let at = self.moment();
         let mut slots = self.slots();
         let outcome = if departure.withdrawn.is_cancelled() {
             Err(Why::NoIdentity.into())
         } else {
-            self.own_id(Some(&key.id)).and(outcome)
+            outcome
         };
-        slots.settle(key, departure.number, &outcome, self.moment(), |failures| {
+        slots.settle(key, departure.number, &outcome, at, |failures| {
             self.pace(failures)
         });
         drop(slots);
@@ -273,10 +274,10 @@ impl Cache {
     }
 }
 
-/// Whether this process has an identity, by a snapshot.
+/// Whether this process has an identity, by a snapshot. One on the deny-list is not in it.
 fn has(snapshot: &Snapshot, id: &SpiffeId) -> bool {
     let mut own = snapshot.svids().iter();
-    own.any(|svid| svid.spiffe_id() == id) && !snapshot.deny_list().denies_id(id)
+    own.any(|svid| svid.spiffe_id() == id)
 }
 
 fn expired() -> JwtSvidError {

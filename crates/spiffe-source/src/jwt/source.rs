@@ -47,6 +47,12 @@ impl Source {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// ```compile_fail,E0283
+    /// # fn example(source: spiffe_source::Source) {
+    /// let for_nobody = source.jwt_svid([]);
+    /// # }
+    /// ```
     pub fn jwt_svid<I: IntoIterator<Item: Into<String>>>(
         &self,
         audience: I,

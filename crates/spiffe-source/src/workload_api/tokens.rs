@@ -30,12 +30,7 @@ impl JwtAuthority for Client {
                 spiffe_id: wanted.clone(),
             };
             let path = PathAndQuery::from_static("/SpiffeWorkloadAPI/FetchJWTSVID");
-            let answer: JwtSvidResponse = self.ask(path, question).await??;
-            let mut svids = answer.svids.into_iter();
-            let svid = svids.find(|svid| svid.spiffe_id == wanted).ok_or_else(|| {
-                JwtAuthorityError::bad_answer(format!("the agent's answer has no token of {id}"))
-            })?;
-            Ok(IssuedJwtSvid::new(svid.svid))
+            token_of(&wanted, self.ask(path, question).await??)
         })
     }
 
@@ -53,6 +48,16 @@ impl JwtAuthority for Client {
             Ok(VouchedJwtSvid::new(answer.spiffe_id, claims))
         })
     }
+}
+
+/// An agent that was asked for one ID may answer with more. The first of several with the same ID
+/// is the default one (SPIFFE Workload API, section 8).
+fn token_of(wanted: &str, answer: JwtSvidResponse) -> Result<IssuedJwtSvid, JwtAuthorityError> {
+    let mut svids = answer.svids.into_iter();
+    let svid = svids.find(|svid| svid.spiffe_id == wanted).ok_or_else(|| {
+        JwtAuthorityError::bad_answer(format!("the agent's answer has no token of {wanted}"))
+    })?;
+    Ok(IssuedJwtSvid::new(svid.svid))
 }
 
 /// What a status says of a token that the agent was to validate. An agent may well repeat it, and a
@@ -127,6 +132,7 @@ fn number(value: f64) -> Value {
 mod tests {
     use serde_json::json;
 
+    use super::super::messages::JwtSvid;
     use super::*;
 
     #[test]
@@ -142,6 +148,21 @@ mod tests {
         let status = Status::invalid_argument("the signature is wrong");
         let error = refusal(&status, token);
         assert!(error.is_refused() && error.to_string() == "the signature is wrong");
+    }
+
+    #[test]
+    fn conformance_79_an_agent_that_answers_with_all_tokens_is_understood() {
+        let svid = |of: &str, token: &str| JwtSvid {
+            spiffe_id: of.to_owned(),
+            svid: token.to_owned(),
+            hint: String::new(),
+        };
+        let all = JwtSvidResponse {
+            svids: vec![svid("other", "1"), svid("own", "2"), svid("own", "3")],
+        };
+        let token = token_of("own", all.clone()).unwrap().into_token();
+        assert_eq!(*token, "2");
+        assert!(token_of("none", all).unwrap_err().is_bad_answer());
     }
 
     #[test]

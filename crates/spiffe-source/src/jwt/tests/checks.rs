@@ -82,10 +82,14 @@ async fn without_a_bundle_all_but_the_signature_is_checked() {
         .settled(|snapshot| snapshot.jwt_bundles().len() == 0)
         .await;
     let stock = ["stock".to_owned()];
-    let of_another = super::mint(&world.ca, &world.clock, &id(BILLING), &stock, LIFE);
-    let error = outcome(&mut world, of_another).await.unwrap_err();
-    assert!(error.is_bad_answer(), "{error}");
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    for (of, life) in [(BILLING, LIFE), (ORDERS, Duration::ZERO)] {
+        let wrong = super::mint(&world.ca, &world.clock, &id(of), &stock, life);
+        let error = outcome(&mut world, wrong).await.unwrap_err();
+        assert!(error.is_bad_answer(), "{error}");
+        let told = world.at_once("stock").expect("nobody is asked");
+        assert!(told.unwrap_err().is_bad_answer());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 
     let impostor = Authority::new("example.org").unwrap();
     let unknown = super::mint(&impostor, &world.clock, &id(ORDERS), &stock, LIFE);

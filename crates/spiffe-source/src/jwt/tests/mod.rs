@@ -210,10 +210,12 @@ impl World {
         asked.at
     }
 
-    /// A token for an audience that is in the cache now.
+    /// A token for an audience that was not in the cache, and is in it now.
     async fn fetched(&mut self, audience: &str, life: Duration) -> Arc<OwnJwtSvid> {
+        let begun = Instant::now();
         let caller = self.caller(audience);
         let asked = self.asked().await;
+        assert_eq!(asked.at, begun, "it was held, and is refreshed");
         self.grant(asked, life);
         caller.await.unwrap().unwrap()
     }
