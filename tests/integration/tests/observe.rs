@@ -216,6 +216,19 @@ async fn follow_metrics(snapshotter: &Snapshotter) {
         .not_after());
     assert_eq!(at_first[partner], bundle_end);
 
+    for _ in 0..3 {
+        source
+            .jwt_svid(["spiffe://example.org/other"])
+            .await
+            .unwrap();
+    }
+    let with_token = figures(snapshotter);
+    assert_eq!(
+        with_token["spiffe_jwt_svid_fetches_total result=fetched"],
+        1.0
+    );
+    assert_eq!(with_token["spiffe_jwt_svids_held"], 1.0);
+
     let before = source.status().svid().unwrap().clone();
     agent.rotate_svids();
     until(&source, |status| status.svid() != Some(&before)).await;

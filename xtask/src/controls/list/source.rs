@@ -3,6 +3,7 @@
 use crate::controls::control::{Control, Edit, integration};
 
 const KEEPER: &str = "crates/spiffe-source/src/keeper/mod.rs";
+const HELD: &str = "crates/spiffe-source/src/keeper/held.rs";
 const READER: &str = "crates/spiffe-source/src/keeper/reader.rs";
 
 pub(super) const CONTROLS: [Control; 3] = [
@@ -56,7 +57,7 @@ pub(super) const CONTROLS: [Control; 3] = [
                 replacement: ".filter(|_| true) {",
             },
             Edit {
-                file: KEEPER,
+                file: HELD,
                 text: "            bundles.insert(own.trust_domain().clone(), own.clone());",
                 replacement: r"            let domain = own.trust_domain().clone();
             bundles.entry(domain).or_insert_with(|| own.clone());",
