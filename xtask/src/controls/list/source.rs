@@ -1,12 +1,12 @@
 //! What an update may break (invariant 8).
 
-use crate::controls::control::{Control, Edit, integration};
+use crate::controls::control::{Control, Edit, integration, unit};
 
 const KEEPER: &str = "crates/spiffe-source/src/keeper/mod.rs";
 const HELD: &str = "crates/spiffe-source/src/keeper/held.rs";
 const READER: &str = "crates/spiffe-source/src/keeper/reader.rs";
 
-pub(super) const CONTROLS: [Control; 3] = [
+pub(super) const CONTROLS: [Control; 9] = [
     Control {
         name: "foreign-breaks-all",
         invariant: 8,
@@ -64,5 +64,89 @@ pub(super) const CONTROLS: [Control; 3] = [
             },
         ],
         test: integration("source", "a_federated_entry_never_replaces_the_own_bundle"),
+    },
+    Control {
+        name: "misfit-key",
+        invariant: 8,
+        without: "an own SVID is published with a key that is not its own",
+        edits: &[Edit {
+            file: READER,
+            text: "        self.check_key(&material.key, verified.public_key(), verified.spiffe_id())?;",
+            replacement: "        let _ = self.check_key(&material.key, verified.public_key(), verified.spiffe_id());",
+        }],
+        test: unit(
+            "spiffe-source",
+            "keeper::tests::invariant_8_an_unusable_own_part_leaves_the_own_material_and_lets_the_rest_apply",
+        ),
+    },
+    Control {
+        name: "own-part-lost",
+        invariant: 8,
+        without: "an unusable own part takes the own SVID away",
+        edits: &[Edit {
+            file: KEEPER,
+            text: "own.unwrap_or_else(|_| self.reader.kept(&held.own, material));",
+            replacement: "own.unwrap_or_default();",
+        }],
+        test: unit(
+            "spiffe-source",
+            "keeper::tests::invariant_8_an_unusable_own_part_leaves_the_own_material_and_lets_the_rest_apply",
+        ),
+    },
+    Control {
+        name: "expiry-unnoticed",
+        invariant: 5,
+        without: "an own SVID stays in force beyond its end",
+        edits: &[Edit {
+            file: HELD,
+            text: "            now < svid.verified().not_after() && ",
+            replacement: "            now < now + std::time::Duration::from_secs(1) && ",
+        }],
+        test: unit(
+            "spiffe-source",
+            "keeper::tests::an_expiry_is_an_event_and_a_clock_that_comes_back_undoes_it",
+        ),
+    },
+    Control {
+        name: "idle-stream",
+        invariant: 5,
+        without: "a stream without its channel counts as idle and is never probed",
+        edits: &[Edit {
+            file: "crates/spiffe-source/src/workload_api/client.rs",
+            text: "            _connection: grpc,",
+            replacement: "            _connection: Grpc::new(tonic::transport::Endpoint::from_static(\"http://localhost\").connect_lazy()),",
+        }],
+        test: integration(
+            "chaos",
+            "an_agent_that_is_stopped_for_longer_than_a_keepalive",
+        ),
+    },
+    Control {
+        name: "torn-files",
+        invariant: 8,
+        without: "a broken set of files counts at once, although its writer may not be done",
+        edits: &[Edit {
+            file: "crates/spiffe-source/src/files/follow.rs",
+            text: "        if problem.is_some() && !is_first && !is_known && !self.is_overdue() {",
+            replacement: "        if problem.is_some() && !is_first && !is_known && self.is_overdue() && false {",
+        }],
+        test: unit(
+            "spiffe-source",
+            "files::tests::changes::a_set_that_is_torn_for_a_moment_leaves_no_trace",
+        ),
+    },
+    Control {
+        name: "readable-key",
+        invariant: 13,
+        without: "a key that everybody can read is used",
+        edits: &[Edit {
+            file: "crates/spiffe-source/src/files/set.rs",
+            text: "        if contents.mode & OTHERS == 0 || ",
+            replacement: "        if contents.mode & OTHERS != 1 || ",
+        }],
+        test: unit(
+            "spiffe-source",
+            "files::tests::a_key_that_everybody_can_read_is_refused_or_used_by_setting",
+        ),
     },
 ];
