@@ -1,3 +1,5 @@
+use std::fmt;
+
 use spiffe_peer::{TrustDomain, parse};
 
 use crate::builder::Builder;
@@ -17,7 +19,6 @@ use crate::material::Material;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Fixed {
     material: Material,
     jwt_bundles: Vec<(String, Vec<u8>)>,
@@ -31,6 +32,16 @@ impl Fixed {
             jwt_bundles: Vec::new(),
             domains: Vec::new(),
         }
+    }
+}
+
+impl fmt::Debug for Fixed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let domains: Vec<_> = self.jwt_bundles.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Fixed")
+            .field("material", &self.material)
+            .field("jwt_bundles", &domains)
+            .finish_non_exhaustive()
     }
 }
 

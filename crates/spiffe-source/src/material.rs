@@ -24,7 +24,7 @@ use crate::files::pem::{self, InvalidPem};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Material {
     pub(crate) svids: Vec<SvidMaterial>,
     /// By the SPIFFE ID of the trust domain, as the Workload API writes it.
@@ -72,6 +72,15 @@ impl Material {
     ) -> Result<Self, InvalidPem> {
         let mut der = pem::certificates(pem.as_ref()).map_err(InvalidPem::of("the bundle"))?;
         Ok(self.foreign_bundle(trust_domain, take(&mut *der)))
+    }
+}
+
+impl fmt::Debug for Material {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Material")
+            .field("svids", &self.svids)
+            .field("foreign", &self.foreign.keys())
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,7 +4,7 @@ use crate::controls::control::{Control, Edit, integration, unit};
 
 const NO_SECRET: &str = "invariant_13_no_secret_is_logged";
 
-pub(super) const CONTROLS: [Control; 5] = [
+pub(super) const CONTROLS: [Control; 6] = [
     Control {
         name: "key-in-debug",
         invariant: 13,
@@ -35,6 +35,17 @@ pub(super) const CONTROLS: [Control; 5] = [
             file: "crates/spiffe-verify/src/x509/bundle.rs",
             text: r#"            .field("authorities", &self.roots.len())"#,
             replacement: r#"            .field("authorities", &self.authorities().collect::<Vec<_>>())"#,
+        }],
+        test: integration("secrets", NO_SECRET),
+    },
+    Control {
+        name: "material-in-debug",
+        invariant: 13,
+        without: "material is shown with its certificates",
+        edits: &[Edit {
+            file: "crates/spiffe-source/src/material.rs",
+            text: r#"            .field("foreign", &self.foreign.keys())"#,
+            replacement: r#"            .field("foreign", &self.foreign)"#,
         }],
         test: integration("secrets", NO_SECRET),
     },
