@@ -1,16 +1,18 @@
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use rustix::fs::OFlags;
+use zeroize::Zeroizing;
 
 /// More room than a file needs, so that its end is found without growing the buffer.
 const PROBED: u64 = 64;
 
 /// What a file holds, and who may read it.
 pub(crate) struct Contents {
-    pub(crate) bytes: Vec<u8>,
+    /// It may be a key, or a piece of one.
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
     /// The permission bits of the file itself, symbolic links followed.
     pub(crate) mode: u32,
 }
@@ -37,17 +39,30 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Contents, String> {
         return Err(too_long());
     }
     let mode = metadata.mode() & 0o7777;
-    // Of its final size at once: a buffer that grows leaves copies of a secret behind.
     let size = metadata.len().saturating_add(PROBED);
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+    let room = usize::try_from(size).unwrap_or_default();
     // One byte more than is allowed, since a file can grow while it is read.
-    file.take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(cannot)?;
+    let bytes = read_to_end(file.take(limit.saturating_add(1)), room).map_err(cannot)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
         return Err(too_long());
     }
     Ok(Contents { bytes, mode })
+}
+
+/// Reads to the end into a buffer with this room. Where that does not do, a larger one takes its
+/// place: one that grew by itself would leave a copy of a secret behind.
+fn read_to_end(mut from: impl Read, room: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    loop {
+        let free = bytes.capacity().saturating_sub(bytes.len());
+        let wanted = u64::try_from(free).unwrap_or(u64::MAX);
+        if from.by_ref().take(wanted).read_to_end(&mut bytes)? < free {
+            return Ok(bytes);
+        }
+        let mut larger = Zeroizing::new(Vec::with_capacity(bytes.len().saturating_mul(2).max(64)));
+        larger.extend_from_slice(&bytes);
+        bytes = larger;
+    }
 }
 
 /// Opens a file without waiting, should a FIFO have taken its place in this moment.
@@ -71,13 +86,21 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("list");
         std::fs::write(&path, b"12345").unwrap();
-        assert_eq!(read(&path, 5).unwrap().bytes, b"12345");
+        assert_eq!(*read(&path, 5).unwrap().bytes, b"12345");
         let too_long = read(&path, 4).err().unwrap();
         assert!(too_long.contains("more than 4 bytes"), "{too_long}");
         let no_file = read(directory.path(), 5).err().unwrap();
         assert!(no_file.contains("not a regular file"), "{no_file}");
         let absent = read(&directory.path().join("none"), 5).err().unwrap();
         assert!(absent.contains("none cannot be read"), "{absent}");
+    }
+
+    #[test]
+    fn what_grows_while_it_is_read_is_read_to_its_end() {
+        let long: Vec<u8> = (0..=255).cycle().take(1000).collect();
+        for room in [0, 1, 64, 500, 999, 1000, 1001] {
+            assert_eq!(*read_to_end(long.as_slice(), room).unwrap(), long, "{room}");
+        }
     }
 
     #[test]

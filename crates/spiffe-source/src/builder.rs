@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use rustls::crypto::CryptoProvider;
 use spiffe_peer::{TrustDomain, parse};
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::change::{Change, Changes};
@@ -44,7 +45,8 @@ pub struct Builder<F> {
     trust: Vec<String>,
     pick: Pick,
     deny: DenyList,
-    deny_file: Option<PathBuf>,
+    /// From the root on: where the process is may change.
+    deny_file: Option<Result<PathBuf, String>>,
     first_update: Duration,
     provider: Option<Arc<CryptoProvider>>,
     clock: Clock,
@@ -95,7 +97,8 @@ impl<F: Feed> Builder<F> {
     }
 
     /// Uses the own SVID whose place among the usable ones `picker` answers. Where it answers none,
-    /// or panics, the update's own part is not put in force.
+    /// or panics, the update's own part is not put in force. It is asked while an update is being
+    /// applied: it must not give the sink another.
     pub fn pick(
         mut self,
         picker: impl Fn(&[Arc<Svid>]) -> Option<usize> + Send + Sync + 'static,
@@ -112,16 +115,31 @@ impl<F: Feed> Builder<F> {
     }
 
     /// Refuses also whom this file names; what its lines look like, [`DenyList`] shows. The file is
-    /// read again about twice a second, and what it says is in force within about a second: write a
-    /// new one beside it and rename it, as for every file that somebody reads.
+    /// read again about twice a second, and what it says is in force within about a second, once two
+    /// looks in a row have shown the same. A path that is not absolute is one of the directory in
+    /// which the process is now.
     ///
-    /// The last line has to be `end`, so that a file that was cut off never counts as a shorter
-    /// list. A file that is absent or malformed does not let [`connect`](Self::connect) succeed;
-    /// when it becomes so later, the last good list stays in force, and
-    /// [`Status::last_error`](crate::Status::last_error) says so until the file is mended. It has
-    /// at most 4 MiB.
+    /// Write a new file beside it and rename it: a file that is overwritten in place is, for as long
+    /// as that takes, the beginning of one list and the rest of another, and stays so where the
+    /// writer dies. With a digest in its last line such a mixture is never taken for a list:
+    ///
+    /// ```sh
+    /// { cat entries && echo "end sha256:$(sha256sum <entries | cut -c 1-64)"; } >denied.new && mv denied.new denied
+    /// ```
+    ///
+    /// The last line has to be `end`, with a digest or without one, so that a file that was cut off
+    /// never counts as a shorter list. A file that is absent or malformed, or that everybody may
+    /// write (mode `o+w`), does not let [`connect`](Self::connect) succeed; when it becomes so later,
+    /// the last good list stays in force, and [`Status::last_error`](crate::Status::last_error) says
+    /// so until the file is mended. It has at most 16 MiB, and has to be there for a tenth of a
+    /// second before `connect` goes on.
     pub fn deny_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.deny_file = Some(path.into());
+        let path = path.into();
+        let absolute = std::path::absolute(&path);
+        self.deny_file = Some(absolute.map_err(|error| {
+            let path = path.display();
+            format!("the deny-list `{path}` cannot be found from here: {error}")
+        }));
         self
     }
 
@@ -167,7 +185,10 @@ impl<F: Feed> Builder<F> {
     pub async fn connect(mut self) -> Result<Source, ConnectError> {
         let first_update = self.first_update;
         let deny_file = match self.deny_file.take() {
-            Some(path) => Some(DenyFile::open(path).await.map_err(Failure::Settings)?),
+            Some(path) => {
+                let path = path.map_err(Failure::Settings)?;
+                Some(DenyFile::open(path).await.map_err(Failure::Settings)?)
+            }
             None => None,
         };
         let (source, origin, failures) = self.start(deny_file)?;
@@ -208,20 +229,27 @@ impl<F: Feed> Builder<F> {
         };
         let origin = self.feed.prepare()?;
         let (deny_file, on_file) = deny_file.unzip();
+        let names_anybody = !self.deny.is_empty();
         let keeper = Arc::new(Keeper::new(
             Reader::new(provider, federated, picker),
             self.clock,
             origin.clone(),
-            DenyLists::new(self.deny, on_file.unwrap_or_default()),
+            DenyLists::new(self.deny, on_file),
         ));
+        if names_anybody || deny_file.is_some() {
+            keeper.tell_deny_list();
+        }
         let failures = keeper.failures();
+        for callback in self.on_change {
+            tokio::spawn(call_back(Changes(keeper.changes()), callback));
+        }
         let source = Source::start(keeper, self.feed);
         if let Some(deny_file) = deny_file {
-            let keeper = source.keeper().clone();
-            source.run_beside(deny_file.watch(move |read| keeper.deny_file(read)));
-        }
-        for callback in self.on_change {
-            tokio::spawn(call_back(source.changes(), callback));
+            let (preparing, telling) = (source.keeper().clone(), source.keeper().clone());
+            source.run_beside(deny_file.watch(
+                move |list| preparing.with_deny_file(list),
+                move |read| telling.deny_file(read),
+            ));
         }
         Ok((source, origin, failures))
     }
@@ -252,8 +280,17 @@ async fn first_svid(
 
 async fn call_back(mut changes: Changes, mut callback: Callback) {
     while let Ok(change) = changes.next().await {
-        if catch_unwind(AssertUnwindSafe(|| callback(&change))).is_err() {
-            tracing::error!(target: "spiffe_source", revision = change.revision(), "a callback has panicked");
+        // It may take as long as it likes.
+        let called = spawn_blocking(move || {
+            if catch_unwind(AssertUnwindSafe(|| callback(&change))).is_err() {
+                tracing::error!(target: "spiffe_source", revision = change.revision(), "a callback has panicked");
+            }
+            callback
+        });
+        match called.await {
+            Ok(returned) => callback = returned,
+            // The runtime is ending.
+            Err(_) => return,
         }
     }
 }

@@ -23,6 +23,8 @@ pub(crate) enum Failure {
     NotReady(String),
     Hung(Duration),
     Denied(String),
+    /// Another feed, or an update without the SVID in use, takes the identity back.
+    TakenBack(String),
     Misunderstood(String),
     BadAnswer(String),
     Ended,
@@ -32,7 +34,7 @@ pub(crate) enum Failure {
 
 impl Failure {
     pub(crate) fn is_denied(&self) -> bool {
-        matches!(self, Self::Denied(_))
+        matches!(self, Self::Denied(_) | Self::TakenBack(_))
     }
 
     /// What a status of the agent means (SPIFFE Workload Endpoint, appendix A).
@@ -48,6 +50,8 @@ impl Failure {
             Code::Unavailable | Code::DeadlineExceeded => {
                 Self::NotReady(format!("{:?}: {message}", status.code()))
             }
+            // The connection went away in the middle of an answer.
+            Code::Unknown | Code::Internal | Code::Cancelled if is_broken(status) => Self::Ended,
             Code::InvalidArgument | Code::Unimplemented => {
                 Self::Misunderstood(format!("{:?}: {message}", status.code()))
             }
@@ -61,13 +65,27 @@ impl Failure {
     }
 }
 
+/// Whether an I/O error, rather than the agent, has ended a call.
+fn is_broken(status: &Status) -> bool {
+    let mut cause = Error::source(status);
+    while let Some(error) = cause {
+        if error.is::<std::io::Error>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Endpoint(error) => error.fmt(f),
             Self::InvalidId(error) => error.fmt(f),
             Self::NoProvider(error) => error.fmt(f),
-            Self::Settings(why) | Self::Feed(why) | Self::Unusable(why) => f.write_str(why),
+            Self::Settings(why) | Self::Feed(why) | Self::Unusable(why) | Self::TakenBack(why) => {
+                f.write_str(why)
+            }
             Self::Unreachable(why) => write!(
                 f,
                 "{why}; is the agent running, and may this process open its socket?"
@@ -75,7 +93,7 @@ impl fmt::Display for Failure {
             Self::NotReady(message) => write!(f, "the agent is not ready ({message})"),
             Self::Hung(after) => write!(
                 f,
-                "the agent accepts connections but has not answered within {after:?}"
+                "it has not answered within {after:?}; does it hang, or does something else listen there?"
             ),
             Self::Denied(message) => {
                 write!(
@@ -87,7 +105,7 @@ impl fmt::Display for Failure {
                 f,
                 "what listens there does not understand the Workload API ({message})"
             ),
-            Self::BadAnswer(message) => write!(f, "the agent's answer cannot be used: {message}"),
+            Self::BadAnswer(message) => write!(f, "what it answers cannot be used: {message}"),
             Self::Ended => f.write_str("the agent has closed the stream"),
             Self::Overdue => f.write_str("the agent has to be asked anew"),
         }

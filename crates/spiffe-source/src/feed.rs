@@ -6,7 +6,7 @@ use spiffe_peer::TrustDomain;
 
 use crate::error::{ConnectError, Failure};
 use crate::jwt::JwtAuthority;
-use crate::keeper::Keeper;
+use crate::keeper::{JwtMaterial, Keeper};
 use crate::material::Material;
 
 /// Where SVIDs and bundles come from. The Workload API, files and fixed material are feeds;
@@ -89,6 +89,12 @@ impl Sink {
         self.keeper.update(material)
     }
 
+    /// Puts the full sets of X.509 material and of JWT bundles in force in one revision. Answers what
+    /// [`update`](Self::update) does.
+    pub(crate) fn update_all(&self, material: &Material, jwt: JwtMaterial) -> bool {
+        self.keeper.update_all(material, Some(jwt))
+    }
+
     /// Why not all of this material could be put in force now, which it is not.
     pub(crate) fn problem_with(&self, material: &Material) -> Option<String> {
         self.keeper.problem_with(material)
@@ -110,7 +116,7 @@ impl Sink {
     /// Takes everything back: whoever issues the material says that there is no identity for this
     /// process. It holds until the next update.
     pub fn withdraw(&self, reason: impl fmt::Display) {
-        self.report(Failure::Denied(reason.to_string()));
+        self.report(Failure::TakenBack(reason.to_string()));
     }
 
     /// Says that news cannot be had at the moment. What is in force stays until its end.

@@ -67,7 +67,7 @@ pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use error::{Closed, ConnectError, NotReady};
 pub use feed::{Feed, Sink};
 pub use files::pem::InvalidPem;
-pub use files::{Files, KeyPermissions};
+pub use files::{FilePermissions, Files};
 pub use fixed::Fixed;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use spiffe_peer::{SpiffeId, TrustDomain};
 use spiffe_verify::{JwtBundle, VerifiedChain, X509Bundle};
@@ -74,6 +75,12 @@ impl Snapshot {
     #[must_use]
     pub fn svids(&self) -> &[Arc<Svid>] {
         &self.svids
+    }
+
+    /// When the own SVID in use ends, and this snapshot with it.
+    #[must_use]
+    pub fn not_after(&self) -> Option<SystemTime> {
+        self.svid().map(|svid| svid.verified().not_after())
     }
 
     /// The bundle that speaks for a trust domain; none where the domain is not trusted.

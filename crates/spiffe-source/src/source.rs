@@ -89,11 +89,15 @@ impl Source {
             jwt,
             _running: Arc::new(stop.clone().drop_guard()),
         };
-        let sink = Sink::new(keeper.clone());
+        // Beside the feed, so that one which blocks does not stop the clock.
+        let clock = keeper.clone();
+        source.run_beside(async move { watch_the_clock(&clock).await });
+        let end = End { keeper, stop };
         tokio::spawn(async move {
-            let work = async { tokio::join!(follow(feed, sink), watch_the_clock(&keeper)) };
-            stop.run_until_cancelled(work).await;
-            keeper.close();
+            let sink = Sink::new(end.keeper.clone());
+            end.stop.run_until_cancelled(follow(feed, sink)).await;
+            // What the feed has brought stays when it has no more to bring.
+            end.stop.cancelled().await;
         });
         source
     }
@@ -157,7 +161,7 @@ impl Source {
     #[must_use]
     pub fn status(&self) -> Status {
         self.keeper.tick();
-        self.keeper.statuses().borrow().clone()
+        self.keeper.status()
     }
 
     /// Waits until a handshake would work.
@@ -206,9 +210,24 @@ impl Source {
     }
 }
 
+/// Closes the source with the task that holds this, also where the runtime goes under it: whoever
+/// still has the source must not take for true what nobody keeps true any more.
+struct End {
+    keeper: Arc<Keeper>,
+    stop: CancellationToken,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.keeper.close();
+        self.stop.cancel();
+    }
+}
+
 /// Runs a feed. A panic in it, or in what it calls, does not end the source.
 async fn follow<F: Feed>(mut feed: F, sink: Sink) {
-    while AssertUnwindSafe(feed.run(sink.clone()))
+    // The call is inside, too: it may panic before there is a future.
+    while AssertUnwindSafe(async { feed.run(sink.clone()).await })
         .catch_unwind()
         .await
         .is_err()
@@ -229,7 +248,7 @@ async fn watch_the_clock(keeper: &Keeper) {
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source")
-            .field("status", &*self.keeper.statuses().borrow())
+            .field("status", &self.keeper.status())
             .field("snapshot", &self.snapshot())
             .finish()
     }

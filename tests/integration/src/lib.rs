@@ -70,7 +70,13 @@ pub async fn source(agent: &Agent, socket: &str, trusted: &[&str]) -> Source {
     for domain in trusted {
         source = source.trust(*domain);
     }
-    source.connect().await.unwrap()
+    with_tokens(source.connect().await.unwrap()).await
+}
+
+/// Waits for the JWT bundles, which come on a stream of their own and make a revision of their own.
+pub async fn with_tokens(source: Source) -> Source {
+    settled(&source, |snapshot| snapshot.jwt_bundles().len() > 0).await;
+    source
 }
 
 /// Waits until a source says what is waited for.

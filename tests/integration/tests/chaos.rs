@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use integration::place::{BOUND, Place, until};
-use integration::{SERVER, settled};
+use integration::{SERVER, settled, with_tokens};
 use spiffe_source::{Cause, State};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_chaos-agent");
@@ -23,7 +23,7 @@ async fn an_agent_that_is_stopped_for_longer_than_a_keepalive() {
     let agent = place.agent().await;
     let keepalive = Duration::from_millis(300);
     let source = place.source().keepalive(keepalive, keepalive);
-    let source = source.connect().await.unwrap();
+    let source = with_tokens(source.connect().await.unwrap()).await;
     let before = source.snapshot();
     agent.signal("STOP").await;
     until(&source, |status| status.state() == State::Stale).await;
@@ -52,12 +52,8 @@ async fn an_agent_that_hangs_is_noticed_when_a_rotation_is_overdue() {
     let place = Place::new(AGENT);
     let agent = place.agent().await;
     let clock = Jumping::default();
-    let source = place
-        .source()
-        .clock(clock.clone().read())
-        .connect()
-        .await
-        .unwrap();
+    let source = place.source().clock(clock.clone().read()).connect().await;
+    let source = with_tokens(source.unwrap()).await;
     agent.signal("STOP").await;
     let svid = source.status().svid().unwrap().clone();
     let life = svid.not_after().duration_since(svid.not_before()).unwrap();
@@ -159,12 +155,8 @@ async fn threats_98_a_clock_that_jumps_a_day_both_ways() {
     let place = Place::new(AGENT);
     let _agent = place.agent().await;
     let clock = Jumping::default();
-    let source = place
-        .source()
-        .clock(clock.clone().read())
-        .connect()
-        .await
-        .unwrap();
+    let source = place.source().clock(clock.clone().read()).connect().await;
+    let source = with_tokens(source.unwrap()).await;
     let mut changes = source.changes();
     let before = source.snapshot();
 

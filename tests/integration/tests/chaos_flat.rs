@@ -42,10 +42,10 @@ async fn an_agent_that_is_killed_and_restarted_a_hundred_times() {
         agent.kill().await;
         until(&source, |status| status.state() == State::Stale).await;
         assert!(source.status().is_ready(), "what was said last holds");
-        assert_eq!(source.snapshot(), before);
+        assert_eq!(source.snapshot().svids(), before.svids());
         agent = place.agent().await;
         until(&source, |status| {
-            status.state() == State::Ready && status.revision() > before.revision()
+            status.state() == State::Ready && source.snapshot().svids() != before.svids()
         })
         .await;
         if round == ROUNDS / 5 {

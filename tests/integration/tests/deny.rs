@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -18,24 +19,26 @@ use bytes::Bytes;
 use http::{Request, StatusCode, Uri};
 use http_body_util::Empty;
 use hyper_util::client::legacy::Client;
+use integration::place;
 use integration::{ALLOWED, Caller, FOREIGN, OTHER, SERVER, Server, agent, settled, source};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use rustls::pki_types::CertificateDer;
 use spiffe_acceptor::{Acceptor, serve};
 use spiffe_connector::{Connector, Failure};
 use spiffe_devkit::{Agent, IssueSpec};
 use spiffe_peer::{Connection, PeerIdentity, parse};
-use spiffe_source::{DenyList, Material, Source, State, SvidMaterial};
+use spiffe_source::{DenyList, Material, Source, State, Status, SvidMaterial};
 use spiffe_tls::{ClientTls, ServerTls};
 use spiffe_verify::X509Fault;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks again until the answer is the one that is waited for: what a list says reaches handshakes
-/// and connections soon, not at once.
+/// and connections soon, not at once, and from outside nothing but the answer shows it.
 async fn until(what: &str, mut ask: impl AsyncFnMut() -> bool) {
     let asking = async {
         while !ask().await {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
     let answered = tokio::time::timeout(PATIENCE, asking).await;
@@ -206,11 +209,11 @@ async fn invariant_5_a_denial_holds_for_chains_that_are_remembered_and_watched()
     let (_other_watch, others) = watched(&other);
 
     own.deny(list(ALLOWED));
-    until("a new revision", async || {
-        tls.current().unwrap().revision() != begun.revision()
-    })
-    .await;
+    let ended = tokio::time::timeout(PATIENCE, open.close_requested()).await;
+    assert!(ended.is_ok() && open.is_withdrawn());
+    assert!(!others.is_withdrawn(), "nobody else loses a connection");
     let latest = tls.current().unwrap();
+    assert_ne!(latest.revision(), begun.revision());
     // Twice, so that the second answer comes from memory.
     for _ in 0..2 {
         let error = latest.identify(Some(&denied), now).unwrap_err();
@@ -223,9 +226,6 @@ async fn invariant_5_a_denial_holds_for_chains_that_are_remembered_and_watched()
         );
         assert!(latest.identify(Some(&other), now).is_ok(), "control");
     }
-    let ended = tokio::time::timeout(PATIENCE, open.close_requested()).await;
-    assert!(ended.is_ok() && open.is_withdrawn());
-    assert!(!others.is_withdrawn(), "nobody else loses a connection");
     assert!(
         begun.identify(Some(&denied), now).is_ok(),
         "control: a handshake sees one revision from start to end"
@@ -264,11 +264,14 @@ async fn invariant_7_a_denial_fails_no_handshake_of_anybody_else() {
     // Both have begun under the revision that knows no denial.
     tokio::task::yield_now().await;
     let tls = ServerTls::new(own.clone()).unwrap();
+    let open = Connection::new();
+    let chain = chain_of(&source(&agent, "allowed", &[]).await);
+    let begun = tls.current().unwrap();
+    let chain = begun.identify(Some(&chain), SystemTime::now()).unwrap();
+    let _watch = tls.watch(chain, open.clone());
     own.deny(list(ALLOWED));
-    until("a new revision", async || {
-        tls.current().unwrap().revision() == own.snapshot().revision()
-    })
-    .await;
+    let ended = tokio::time::timeout(PATIENCE, open.close_requested()).await;
+    ended.expect("the list takes effect");
 
     let connect = async |tls: &ClientTls, near| {
         let config = tls.current().unwrap().config().clone();
@@ -313,18 +316,8 @@ fn watching(agent: &Agent, path: &Path) -> spiffe_source::Builder<spiffe_source:
 }
 
 async fn said(source: &Source, what: &str) {
-    let waiting = async {
-        while !source
-            .status()
-            .last_error()
-            .is_some_and(|error| error.contains(what))
-        {
-            // Nothing tells of a status but the status.
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    let waited = tokio::time::timeout(PATIENCE, waiting).await;
-    waited.unwrap_or_else(|_| panic!("no {what}: {}", source.status()));
+    let says = |status: &Status| status.last_error().is_some_and(|it| it.contains(what));
+    place::until(source, says).await;
 }
 
 #[tokio::test]
@@ -392,6 +385,66 @@ async fn a_watched_file_takes_effect_and_never_loses_a_denial_by_accident() {
     assert!(!server.is_finished());
 }
 
+/// The figures of deny-lists by name, without the prefix.
+fn figures(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
+    let all = snapshotter.snapshot().into_vec().into_iter();
+    all.filter_map(|(key, _, _, value)| match value {
+        DebugValue::Gauge(value) => {
+            let name = key.key().name().strip_prefix("spiffe_deny_")?.to_owned();
+            Some((name, value.into_inner()))
+        }
+        DebugValue::Counter(_) | DebugValue::Histogram(_) => None,
+    })
+    .collect()
+}
+
+#[test]
+fn threats_88_a_file_that_is_not_in_force_raises_an_alarm() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(follow_figures(&snapshotter));
+    });
+}
+
+async fn follow_figures(snapshotter: &Snapshotter) {
+    let said_to_be = |stale: Option<f64>, entries: Option<f64>| {
+        let figures = figures(snapshotter);
+        let shown = |name: &str| figures.get(name).copied();
+        assert_eq!(
+            (shown("file_stale"), shown("list_entries")),
+            (stale, entries)
+        );
+    };
+    let agent = agent().start().await.unwrap();
+    let without_file = source(&agent, "other", &[]).await;
+    said_to_be(None, None);
+    without_file.deny(list("serial:0a"));
+    said_to_be(None, Some(1.0));
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("deny");
+    fs::write(&path, format!("{ALLOWED}\nserial:0a\nend\n")).unwrap();
+    let own = watching(&agent, &path).connect().await.unwrap();
+    said_to_be(Some(0.0), Some(2.0));
+    own.deny(list("serial:0a\nserial:0b"));
+    said_to_be(Some(0.0), Some(3.0));
+
+    replace(&path, "end of the incident\n");
+    said(&own, "line 1").await;
+    said_to_be(Some(1.0), Some(3.0));
+    own.deny(DenyList::new());
+    said_to_be(Some(1.0), Some(2.0));
+
+    replace(&path, "serial:0a\nend\n");
+    place::until(&own, |status| status.last_error().is_none()).await;
+    said_to_be(Some(0.0), Some(1.0));
+}
+
 #[tokio::test]
 async fn bad_input_a_deny_file_that_is_none_does_not_let_a_source_open() {
     let agent = agent().start().await.unwrap();
@@ -414,6 +467,13 @@ async fn bad_input_a_deny_file_that_is_none_does_not_let_a_source_open() {
     let place = format!("{}, line 2: ", path.display());
     assert!(
         error.to_string().contains(&place) && error.to_string().contains("whole segment"),
+        "{error}"
+    );
+    let elsewhere = Path::new("no-deny-list-of-this-name");
+    let error = watching(&agent, elsewhere).connect().await.unwrap_err();
+    let absolute = std::env::current_dir().unwrap().join(elsewhere);
+    assert!(
+        error.is_configuration() && error.to_string().contains(&absolute.display().to_string()),
         "{error}"
     );
     fs::write(&path, format!("{FOREIGN}\nend\n")).unwrap();

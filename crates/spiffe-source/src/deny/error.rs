@@ -29,6 +29,9 @@ pub(super) enum Why {
     Id(InvalidId),
     Pattern(InvalidPattern),
     Serial(String),
+    DecimalSerial(String),
+    /// Decimal or hexadecimal?
+    DoubtfulSerial(String),
     Key(String),
     /// What was written is not shown: a wrong file may hold secrets.
     NoEntry,
@@ -37,6 +40,8 @@ pub(super) enum Why {
     NotText,
     AfterEnd,
     NoEnd,
+    BadEnd,
+    OtherDigest,
 }
 
 impl InvalidDenyList {
@@ -70,15 +75,23 @@ impl fmt::Display for InvalidDenyList {
             Why::Pattern(error) => error.fmt(f),
             Why::Serial(text) => write!(
                 f,
-                "`{text}` is no serial number: write hexadecimal digits, `0a1b` or `0a:1b`"
+                "`{text}` is no serial number: write hexadecimal digits, `0a1b`, `0a:1b` or `0x0a1b`"
+            ),
+            Why::DecimalSerial(text) => write!(
+                f,
+                "`{text}` is no decimal serial number: write the digits 0 to 9 of a number of at most 21 bytes"
+            ),
+            Why::DoubtfulSerial(text) => write!(
+                f,
+                "`{text}` may be a decimal or a hexadecimal number: write `serial-decimal:` before a decimal one, and a hexadecimal one with colons or with `0x` before it"
             ),
             Why::Key(text) => write!(
                 f,
                 "`{text}` is no SHA-256 digest: write 64 hexadecimal digits, with a colon after each second or without any"
             ),
-            Why::NoEntry => {
-                f.write_str("an entry begins with `spiffe://`, `serial:` or `key-sha256:`")
-            }
+            Why::NoEntry => f.write_str(
+                "an entry begins with `spiffe://`, `serial:`, `serial-decimal:` or `key-sha256:`",
+            ),
             Why::TooManyEntries => write!(f, "a deny-list has at most {MAX_ENTRIES} entries"),
             Why::TooManyPatterns => write!(f, "a deny-list has at most {MAX_PATTERNS} patterns"),
             Why::NotText => f.write_str("it is not UTF-8"),
@@ -86,6 +99,10 @@ impl fmt::Display for InvalidDenyList {
             Why::NoEnd => {
                 f.write_str("the last line has to be `end`, to show that none after it is lost")
             }
+            Why::BadEnd => f.write_str("the last line is `end`, or `end sha256:` and a digest"),
+            Why::OtherDigest => f.write_str(
+                "the lines before `end` have another SHA-256 digest: they were not written, or not read, as a whole",
+            ),
         }
     }
 }

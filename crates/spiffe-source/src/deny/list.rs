@@ -42,7 +42,7 @@ pub(super) const MAX_PATTERNS: usize = 1000;
 /// assert!(list.denies_id(&parse::workload_id("spiffe://example.org/ns/legacy/sa/jobs")?));
 /// assert!(!list.denies_id(&parse::workload_id("spiffe://example.org/ns/shop/sa/orders")?));
 ///
-/// // The same as a text, as a file holds it. The last line is `end`: what has been cut off is no list.
+/// // The same as a text, as a file holds it. The last line is `end`: what ends before it is no list.
 /// let text = "
 ///     spiffe://example.org/service/reporting
 ///     spiffe://example.org/ns/legacy/**   # a pattern
@@ -87,13 +87,37 @@ impl DenyList {
     }
 
     /// Denies every chain with a certificate that has this serial number, whoever has issued it:
-    /// hexadecimal digits, with or without colons, in upper or lower case.
+    /// hexadecimal digits, with colons, with `0x` before them or without either, in upper or lower
+    /// case. So `openssl x509 -serial` prints it.
+    ///
+    /// Go programs print serial numbers in decimal, among them SPIRE in its logs: see
+    /// [`serial_decimal`](Self::serial_decimal).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidDenyList`] where the text is no serial number, or the list is full. Neither are 20
+    /// or more digits without a letter, a colon and `0x`: they may be decimal.
+    pub fn serial(self, serial: &str) -> Result<Self, InvalidDenyList> {
+        self.with(entry::serial(serial).map(Kind::Serial))
+    }
+
+    /// The same for a serial number in decimal digits.
+    ///
+    /// ```
+    /// use spiffe_source::DenyList;
+    ///
+    /// let list = DenyList::new().serial_decimal("204837621346519842673120598735620184027")?;
+    /// assert_eq!(list, DenyList::new().serial("9a:1a:4a:76:61:37:6b:c6:20:e7:a0:c4:bc:24:97:db")?);
+    /// // It could be either.
+    /// assert!(DenyList::new().serial("204837621346519842673120598735620184027").is_err());
+    /// # Ok::<(), spiffe_source::InvalidDenyList>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// [`InvalidDenyList`] where the text is no serial number, or the list is full.
-    pub fn serial(self, serial: &str) -> Result<Self, InvalidDenyList> {
-        self.with(entry::serial(serial).map(Kind::Serial))
+    pub fn serial_decimal(self, serial: &str) -> Result<Self, InvalidDenyList> {
+        self.with(entry::serial_decimal(serial).map(Kind::Serial))
     }
 
     /// Denies every chain with a certificate for the key whose DER SubjectPublicKeyInfo has this
@@ -180,8 +204,9 @@ impl DenyList {
 impl FromStr for DenyList {
     type Err = InvalidDenyList;
 
-    /// Reads the text of a file: one entry a line, an ID, a pattern, `serial:…` or `key-sha256:…`;
-    /// comments from `#` to the end of the line; `end` as the last line.
+    /// Reads the text of a file: one entry a line, an ID, a pattern, `serial:…`, `serial-decimal:…`
+    /// or `key-sha256:…`; comments from `#` to the end of the line; `end` as the last line, or
+    /// `end sha256:…` with the digest of all bytes before that line.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text::parse(text.as_bytes())
     }

@@ -11,7 +11,7 @@ pub use self::entry::DenyEntry;
 pub use self::error::InvalidDenyList;
 pub(crate) use self::file::DenyFile;
 pub use self::list::DenyList;
-pub(crate) use self::lists::DenyLists;
+pub(crate) use self::lists::{DenyLists, DenyParts};
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use sha2::{Digest as _, Sha256};
 use spiffe_devkit::{Authority, IssueSpec};
-use spiffe_peer::parse;
+use spiffe_peer::{Fingerprint, parse};
 use spiffe_verify::{Purpose, VerifiedChain, X509Bundle, X509Verifier};
 
 use super::list::{MAX_ENTRIES, MAX_PATTERNS};
@@ -89,7 +90,9 @@ fn chain_of_another_authority() -> VerifiedChain {
 #[test]
 fn a_serial_number_is_the_same_however_it_is_written() {
     let one = DenyList::new().serial("0a1b").unwrap();
-    for same in ["0A1B", "0a:1b", "0A:1B", "00:0a:1b", "00000a1b", "a1b"] {
+    for same in [
+        "0A1B", "0a:1b", "0A:1B", "00:0a:1b", "00000a1b", "a1b", "0x0a1b", "0Xa1B",
+    ] {
         assert_eq!(DenyList::new().serial(same).unwrap(), one, "{same}");
         assert_eq!(list(&format!("serial:{same}")).unwrap(), one, "{same}");
     }
@@ -104,7 +107,8 @@ fn a_serial_number_is_the_same_however_it_is_written() {
         );
     }
     for bad in [
-        "", ":", "0x0a", "0a:1", "0:a1b", ":0a", "0a:", "0a::1b", "0a 1b", "-1", "+1", "soon", "٠",
+        "", ":", "0x", "0x0a:1b", "x0a", "0x0x0a", "0a:1", "0:a1b", ":0a", "0a:", "0a::1b",
+        "0a 1b", "-1", "+1", "soon", "٠",
     ] {
         let error = DenyList::new().serial(bad).unwrap_err();
         assert!(
@@ -118,6 +122,73 @@ fn a_serial_number_is_the_same_however_it_is_written() {
         DenyList::new().serial(&format!("{longest}f")).is_err(),
         "no certificate has it, so it is a mistake"
     );
+}
+
+#[test]
+fn a_decimal_serial_number_denies_the_certificate_that_it_names() {
+    for (decimal, hex) in [
+        ("0", "00"),
+        ("000", "00"),
+        ("9", "09"),
+        ("255", "ff"),
+        ("256", "0100"),
+        ("2587", "0a1b"),
+        ("18446744073709551616", "010000000000000000"),
+        (
+            "204837621346519842673120598735620184027",
+            "9a1a4a7661376bc620e7a0c4bc2497db",
+        ),
+        (
+            "374144419156711147060143317175368453031918731001855",
+            "ffffffffffffffffffffffffffffffffffffffffff",
+        ),
+    ] {
+        let one = DenyList::new().serial_decimal(decimal).unwrap();
+        let same = DenyList::new().serial(&format!("0x{hex}")).unwrap();
+        assert_eq!(one, same, "{decimal}");
+        let many_zeros = format!("serial-decimal:{}{decimal}", "0".repeat(100_000));
+        for line in [format!("serial-decimal:{decimal}"), many_zeros] {
+            assert_eq!(list(&line).unwrap(), one, "{decimal}");
+        }
+    }
+    let one_more = "374144419156711147060143317175368453031918731001856";
+    let long = "9".repeat(100_000);
+    for bad in [
+        "", "0a", "-1", "+1", "1:2", "0x1", "1 2", "٣", one_more, &long,
+    ] {
+        let error = DenyList::new().serial_decimal(bad).unwrap_err().to_string();
+        assert!(error.contains("no decimal serial"), "{bad}: {error}");
+        assert!(error.len() < 300, "{error}");
+    }
+}
+
+#[test]
+fn a_serial_number_that_may_be_decimal_is_refused_until_it_says_what_it_is() {
+    let decimal = "20483762134651984267";
+    let error = list(&format!("serial:{decimal}")).unwrap_err();
+    assert_eq!(error.line(), Some(1));
+    let said = error.to_string();
+    for way_out in ["`serial-decimal:`", "colons", "`0x`", decimal] {
+        assert!(said.contains(way_out), "{said}");
+    }
+    assert!(DenyList::new().serial(decimal).is_err());
+    let colons = "20:48:37:62:13:46:51:98:42:67";
+    let hexadecimal = list(&format!("serial:{colons}")).unwrap();
+    assert_eq!(list(&format!("serial:0x{decimal}")).unwrap(), hexadecimal);
+    assert_ne!(
+        list(&format!("serial-decimal:{decimal}")).unwrap(),
+        hexadecimal
+    );
+    for clear in ["2048376213465198426", "2048376213465198426a"] {
+        assert!(DenyList::new().serial(clear).is_ok(), "control: {clear}");
+    }
+
+    // What an entry shows of itself can be read again.
+    for text in [colons, "0a1b", "0x9a1a4a7661376bc620e7a0c4bc2497db"] {
+        let entry = DenyEntry::from(entry::parse(&format!("serial:{text}")).unwrap());
+        let again = list(&entry.to_string()).unwrap();
+        assert_eq!(again, DenyList::new().serial(text).unwrap(), "{entry}");
+    }
 }
 
 #[test]
@@ -209,7 +280,7 @@ fn comments_blank_lines_and_line_ends_do_not_matter() {
 }
 
 #[test]
-fn a_list_that_is_cut_off_anywhere_is_no_list() {
+fn a_list_that_is_cut_off_before_its_end_is_no_list() {
     let text = format!(
         "# end\n{ID}\nspiffe://example.org/ns/**\nserial:0a:1b # end\nkey-sha256:{KEY}\nserial:0e\nend\n"
     );
@@ -223,6 +294,70 @@ fn a_list_that_is_cut_off_anywhere_is_no_list() {
     }
     let most = text.get(..text.len() - 2).unwrap();
     assert!(most.parse::<DenyList>().is_err(), "control");
+}
+
+fn with_digest(entries: &str) -> String {
+    let digest = Fingerprint::from_sha256(Sha256::digest(entries).into());
+    format!("{entries}end sha256:{digest}\n")
+}
+
+#[test]
+fn a_mixture_of_two_lists_is_no_list_where_each_ends_in_its_digest() {
+    let old = with_digest("serial:0a\nserial:0b\nserial:0c\nserial:0d\n");
+    let new = with_digest("serial:01\nserial:0a\nserial:0b\nserial:0c\nserial:0d\n");
+    let lists = [&old, &new].map(|text| text.parse::<DenyList>().unwrap());
+    assert_eq!(lists.each_ref().map(DenyList::len), [4, 5]);
+    for (before, after) in [(&old, &new), (&new, &old)] {
+        for length in 0..=before.len().max(after.len()) {
+            let written = after.get(..length).unwrap_or(after);
+            let mixture = format!("{written}{}", before.get(length..).unwrap_or_default());
+            if let Ok(list) = mixture.parse::<DenyList>() {
+                assert!(lists.contains(&list), "{length}: {mixture}");
+            }
+        }
+    }
+    let plain = "serial:01\nserial:0a\nserial:0c\nserial:0d\nend\n";
+    assert!(plain.parse::<DenyList>().is_ok(), "control: nothing shows");
+}
+
+#[test]
+fn a_digest_in_the_last_line_is_that_of_all_bytes_before_it() {
+    let entries = "# today\r\nserial:0a\r\n\r\n";
+    let good = with_digest(entries);
+    assert_eq!(
+        good.parse::<DenyList>().unwrap(),
+        list("serial:0a").unwrap()
+    );
+    let (upper, padded) = (
+        good.replace("end sha256:", "end \t sha256:"),
+        format!("{good}\n# no more\n"),
+    );
+    for same in [upper, padded, with_digest("")] {
+        assert!(same.parse::<DenyList>().is_ok(), "{same}");
+    }
+    let other = good.replace("serial:0a", "serial:0b");
+    let error = other.parse::<DenyList>().unwrap_err();
+    assert_eq!(error.line(), Some(4));
+    assert!(error.to_string().contains("SHA-256 digest"), "{error}");
+    for bad in [
+        good.replace("today", "Today"),
+        good.replacen("\r\n", "\n", 1),
+        format!(" {good}"),
+    ] {
+        assert!(bad.parse::<DenyList>().is_err(), "{bad}");
+    }
+    for (last, why) in [
+        ("end sha256:", "`` is no SHA-256 digest"),
+        ("end sha256:00", "`00` is no SHA-256 digest"),
+        ("end sha512:00", "`end sha256:`"),
+        ("end serial:0a", "`end sha256:`"),
+        ("endsha256:00", "an entry begins with"),
+    ] {
+        let error = format!("serial:0a\n{last}\n").parse::<DenyList>();
+        let error = error.unwrap_err();
+        assert_eq!(error.line(), Some(2), "{last}");
+        assert!(error.to_string().contains(why), "{last}: {error}");
+    }
 }
 
 #[test]
@@ -271,27 +406,57 @@ fn code_and_file_deny_side_by_side() {
     let id = |id: &str| parse::workload_id(id).unwrap();
     let on = |text: &str| list(text).unwrap();
     let (in_code, in_file) = ("spiffe://example.org/code", "spiffe://example.org/file");
-    let mut lists = DenyLists::new(on(in_code), on(in_file));
+    let mut lists = DenyLists::new(on(in_code), Some(on(in_file)));
     let denied = |lists: &DenyLists| [in_code, in_file].map(|one| lists.both().denies_id(&id(one)));
     assert_eq!(denied(&lists), [true, true]);
 
     let before = lists.both().clone();
-    lists.set_code(on(in_code));
-    lists.set_file(Ok(on(in_file)));
+    lists.set_code(lists.parts().with_code(on(in_code)));
+    lists.set_file(Ok(lists.parts().with_file(on(in_file))));
     assert!(Arc::ptr_eq(&before, lists.both()), "nothing is new");
 
-    lists.set_code(DenyList::new());
+    lists.set_code(lists.parts().with_code(DenyList::new()));
     assert_eq!(denied(&lists), [false, true], "the file's part stays");
+    lists.set_file(Ok(lists.parts().with_file(DenyList::new())));
+    assert_eq!(denied(&lists), [false, false]);
+    lists.set_code(lists.parts().with_code(on(in_code)));
+    assert_eq!(denied(&lists), [true, false]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_lifts_no_denial_and_is_told_beside_other_problems() {
+    let id = parse::workload_id(ID).unwrap();
+    let mut lists = DenyLists::new(DenyList::new(), Some(list(ID).unwrap()));
+    assert_eq!(lists.file_is_stale(), Some(false));
     lists.set_file(Err("unreadable".to_owned()));
-    assert_eq!(denied(&lists), [false, true], "the last good list stays");
+    assert!(lists.both().denies_id(&id), "the last good list stays");
+    assert_eq!(lists.file_is_stale(), Some(true));
     let problem =
         |lists: &DenyLists, other: Option<&str>| lists.and_file_problem(other.map(str::to_owned));
     assert_eq!(problem(&lists, None).as_deref(), Some("unreadable"));
     let both = problem(&lists, Some("expired"));
     assert_eq!(both.as_deref(), Some("expired; unreadable"));
-    lists.set_file(Ok(DenyList::new()));
-    assert_eq!(denied(&lists), [false, false]);
+    lists.set_file(Ok(lists.parts().with_file(DenyList::new())));
+    assert_eq!(lists.file_is_stale(), Some(false));
     assert_eq!(problem(&lists, None), None);
-    lists.set_code(on(in_code));
-    assert_eq!(denied(&lists), [true, false]);
+    assert_eq!(DenyLists::default().file_is_stale(), None);
+}
+
+#[test]
+fn parts_that_were_prepared_at_the_same_time_undo_nothing_of_each_other() {
+    let ids = ["spiffe://example.org/code", "spiffe://example.org/file"];
+    for file_is_first in [true, false] {
+        let mut lists = DenyLists::default();
+        let code = lists.parts().with_code(list(ids[0]).unwrap());
+        let file = lists.parts().with_file(list(ids[1]).unwrap());
+        if file_is_first {
+            lists.set_file(Ok(file));
+            lists.set_code(code);
+        } else {
+            lists.set_code(code);
+            lists.set_file(Ok(file));
+        }
+        let denies = |id: &str| lists.both().denies_id(&parse::workload_id(id).unwrap());
+        assert!(ids.into_iter().all(denies), "{lists:?}");
+    }
 }

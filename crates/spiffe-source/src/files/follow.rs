@@ -1,4 +1,4 @@
-//! When what the files hold is given to the sink.
+//! Looks at the files, and gives the sink what counts of them.
 
 use std::future::pending;
 use std::panic::resume_unwind;
@@ -8,36 +8,29 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout};
 
-use super::set::{Brought, Lacks, Layout, Seen};
+use super::content::{Content, Judged, gather};
+use super::part::Part;
+use super::set::{Layout, Mark};
 use crate::feed::Sink;
-
-/// How long a broken set may be the trace of a writer who is not done.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// How long reading the files may take before that is a problem of its own.
 const HUNG_AFTER: Duration = Duration::from_secs(10);
 
-const CHANGING: &str = "the files change all the time";
+/// How long the clock may take to mend an own part that is known to be unusable before it is noticed.
+const JUDGED_EVERY: Duration = Duration::from_secs(5);
+
 const HUNG: &str = "reading the files does not come to an end";
 
 /// Looks at the files, round by round, and gives the sink what has come to rest.
 pub(super) struct Follower {
     layout: Arc<Layout>,
     pub(super) hung_after: Duration,
-    /// What the last round saw.
-    last: Option<Seen>,
-    given: Given,
-    /// Since when the files hold something else than what was given.
-    pub(super) differs_since: Option<Instant>,
+    /// In the order of [`Layout::places`]: the own part is the first.
+    parts: Vec<Part>,
+    /// Why there is no news, where the sink was told so last.
+    told: Option<String>,
     has_brought: bool,
-    warned_of: Option<String>,
-}
-
-/// What the sink was given last, and what it was told of it.
-#[derive(Default)]
-struct Given {
-    seen: Option<Seen>,
-    problem: Option<String>,
+    warned_of: Vec<String>,
 }
 
 /// When to look again.
@@ -50,123 +43,136 @@ pub(super) enum Next {
 }
 
 struct Look {
-    seen: Seen,
-    /// What was seen, where the last round saw the same and it may have to be given.
-    brought: Option<Brought>,
+    parts: Vec<(Mark, Option<Judged>)>,
+    /// What is wrong with the own part that counts, where that was judged again.
+    own_problem: Option<Option<String>>,
+    warnings: Vec<String>,
+    unreadable: Option<String>,
 }
 
 impl Follower {
     pub(super) fn new(layout: Arc<Layout>) -> Self {
+        let parts = layout.places().map(Judged::restless).map(Part::new);
         Self {
+            parts: parts.collect(),
             layout,
             hung_after: HUNG_AFTER,
-            last: None,
-            given: Given::default(),
-            differs_since: None,
+            told: None,
             has_brought: false,
-            warned_of: None,
+            warned_of: Vec::new(),
         }
     }
 
-    /// Looks once. What differs from before has to be seen in two rounds alike, so that a set that is
-    /// just being written is not taken for one; what cannot be put in force in full has to stay so
-    /// for a while. The first set is given at once, since there is nothing that it could harm.
+    /// Looks once, and gives what has come to count by it.
     pub(super) async fn round(&mut self, sink: &Sink) -> Next {
-        let Look { seen, brought } = self.look(sink).await;
-        self.last = Some(seen.clone());
-        if self.given.is_good(&seen) {
-            self.differs_since = None;
-            return Next::Later;
+        let look = self.look(sink).await;
+        self.warn(look.warnings);
+        let now = Instant::now();
+        for (part, (mark, judged)) in self.parts.iter_mut().zip(look.parts) {
+            part.see(mark, judged, now);
         }
-        let Some(brought) = brought else {
-            if self.is_overdue() {
-                self.tell(sink, CHANGING);
-            }
-            return Next::Soon;
+        if let Some(problem) = look.unreadable {
+            return self.keep_everything(&problem, now, sink);
+        }
+        let mut is_new = false;
+        for part in &mut self.parts {
+            is_new |= part.settle(now);
+        }
+        if let (Some(own), Some(problem)) = (self.parts.first_mut(), look.own_problem) {
+            is_new |= own.judge_again(problem, now);
+        }
+        let is_at_rest = self.parts.iter().all(Part::is_at_rest);
+        if is_new || (is_at_rest && self.told.is_some()) {
+            self.give(sink);
+        }
+        if is_at_rest { Next::Later } else { Next::Soon }
+    }
+
+    /// Where no file can be read at all nothing changes but the status.
+    fn keep_everything(&mut self, problem: &str, now: Instant, sink: &Sink) -> Next {
+        let is_first = self.parts.iter().all(|part| part.counted().is_none());
+        let is_meant = |part: &Part| {
+            part.is_restless(now) || (part.is_settled() && (is_first || part.has_lasted(now)))
         };
-        let problem = problem(&brought, sink);
-        let is_known = self.given.seen.as_ref() == Some(&seen);
-        if is_known && self.given.problem == problem {
-            self.differs_since = None;
-            return Next::Later;
-        }
-        let is_first = self.given.seen.is_none();
-        if problem.is_some() && !is_first && !is_known && !self.is_overdue() {
+        if !self.parts.iter().all(is_meant) {
             return Next::Soon;
         }
-        self.give(brought, sink);
-        self.given = Given {
-            seen: Some(seen),
-            problem,
-        };
-        self.differs_since = None;
+        self.parts.iter_mut().for_each(Part::forget_changes);
+        self.tell(problem, sink);
         Next::Later
     }
 
-    fn is_overdue(&mut self) -> bool {
-        let since = self.differs_since.get_or_insert_with(Instant::now);
-        since.elapsed() >= GRACE
-    }
-
+    /// Reads the files, parses what has changed and verifies it, all where that may take its time.
     async fn look(&mut self, sink: &Sink) -> Look {
-        let layout = self.layout.clone();
-        let is_good = |seen: &Seen| self.given.is_good(seen);
-        let wanted = self.last.clone().filter(|seen| !is_good(seen));
+        let unjudged: Vec<_> = self.parts.iter().map(Part::unjudged).collect();
+        let broken_own = self.broken_own();
+        let (layout, judge) = (self.layout.clone(), sink.clone());
         let mut look = spawn_blocking(move || {
             let set = layout.read();
-            let seen = set.seen();
-            let brought = (wanted.as_ref() == Some(&seen)).then(|| layout.bring(set));
-            Look { seen, brought }
+            let parts = layout.places().zip(set.parts).zip(unjudged);
+            let parts = parts.map(|((place, raw), unjudged)| {
+                let mark = raw.mark();
+                let judged = (unjudged.as_ref() == Some(&mark))
+                    .then(|| Judged::new(mark.clone(), Content::of(place, raw), &judge));
+                (mark, judged)
+            });
+            Look {
+                parts: parts.collect(),
+                own_problem: broken_own.map(|own| own.problem(&judge)),
+                warnings: set.warnings,
+                unreadable: set.unreadable,
+            }
         });
         if let Ok(look) = timeout(self.hung_after, finished(&mut look)).await {
             return look;
         }
         // There is never a second one beside it: threads that hang must not pile up.
-        self.tell(sink, HUNG);
+        self.tell(HUNG, sink);
         finished(&mut look).await
     }
 
-    /// Says once why there is no news. The next set that can be had is given, though it be the old.
-    fn tell(&mut self, sink: &Sink, problem: &str) {
-        if self.given.problem.as_deref() != Some(problem) {
-            self.given.problem = Some(problem.to_owned());
+    /// An own part that counts and is unusable, when it is time to judge it again.
+    fn broken_own(&self) -> Option<Arc<Content>> {
+        let own = self.parts.first()?.counted()?;
+        let is_due = own.problem.is_some() && own.at.elapsed() >= JUDGED_EVERY;
+        is_due.then(|| own.content.clone())
+    }
+
+    /// Says once why there is no news. What counts is given again when there can be some.
+    fn tell(&mut self, problem: &str, sink: &Sink) {
+        if self.told.as_deref() != Some(problem) {
+            self.told = Some(problem.to_owned());
             sink.failed(problem);
         }
     }
 
-    fn give(&mut self, brought: Brought, sink: &Sink) {
-        if brought.warning.is_some() && brought.warning != self.warned_of {
-            self.warned_of = brought.warning;
-            tracing::warn!(target: "spiffe_source", problem = self.warned_of, "the private key is not well kept");
-        }
-        match brought.lacks {
-            Lacks::Everything(problem) => return sink.failed(problem),
-            Lacks::Own(problem) if !self.has_brought => return sink.failed(problem),
-            _ => self.has_brought = true,
-        }
-        if !self.layout.jwt.is_empty() {
-            sink.update_jwt_bundles(brought.jwt_bundles);
-            if let Some(problem) = brought.jwt_problem {
-                sink.mention(problem);
+    fn warn(&mut self, warnings: Vec<String>) {
+        for problem in &warnings {
+            if !self.warned_of.contains(problem) {
+                tracing::warn!(target: "spiffe_source", problem, "a file is not well kept");
             }
         }
-        sink.update(&brought.material);
+        self.warned_of = warnings;
     }
-}
 
-impl Given {
-    fn is_good(&self, seen: &Seen) -> bool {
-        self.problem.is_none() && self.seen.as_ref() == Some(seen)
-    }
-}
-
-/// Why not all of this can be put in force.
-fn problem(brought: &Brought, sink: &Sink) -> Option<String> {
-    match &brought.lacks {
-        Lacks::Everything(problem) => Some(problem.clone()),
-        _ => sink
-            .problem_with(&brought.material)
-            .or_else(|| brought.jwt_problem.clone()),
+    /// Gives all that counts, as soon as something of each part does.
+    fn give(&mut self, sink: &Sink) {
+        let counted: Option<Vec<_>> = self.parts.iter().map(Part::counted).collect();
+        let Some(counted) = counted else {
+            return;
+        };
+        self.told = None;
+        let unread = counted.first().and_then(|own| own.mark.problem());
+        if let Some(problem) = unread.filter(|_| !self.has_brought) {
+            return sink.failed(problem);
+        }
+        self.has_brought = true;
+        let (material, jwt) = gather(counted.iter().map(|judged| &*judged.content));
+        if self.layout.jwt.is_empty() {
+            sink.update(&material);
+        } else {
+            sink.update_all(&material, jwt);
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The feed that takes its material from files, which another program keeps fresh.
 
+mod content;
 mod follow;
+mod part;
 pub(crate) mod pem;
 mod set;
 
@@ -23,7 +25,7 @@ use crate::feed::{Feed, Sink};
 const EVERY: Duration = Duration::from_millis(250);
 const MIN_EVERY: Duration = Duration::from_millis(10);
 
-/// How long the same contents have to be there before they are taken for a set.
+/// How long the same contents have to be there before they are taken for a part.
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// The feed that reads files; see [`Source::files`](crate::Source::files).
@@ -53,14 +55,29 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// The files are looked at four times a second, and known by what they hold: neither the time of a
 /// change, nor the file that a link points at, matters. So it makes no difference whether a file is
 /// written in place, renamed over the old one, or exchanged with all others by a Kubernetes volume.
-/// A new set is in force within a second.
+/// What is new is in force within a second.
 ///
-/// A set counts once it was seen twice, a tenth of a second apart. One that is torn, half-written,
-/// or otherwise not wholly usable, is looked at again for two seconds as if it were not there. After
-/// that it applies part by part, as any update does: a bundle file of a foreign trust domain that is
-/// absent, empty or malformed distrusts that domain; an unusable own part leaves the own SVID before
-/// in force until its end; [`Status::last_error`](crate::Status::last_error) says why. Where no file
-/// can be read at all nothing changes but the status.
+/// The own three files are one part, and each file of another trust domain or of JWT keys is one.
+/// A part counts once it was seen twice, a tenth of a second apart, whatever the others do. One that
+/// is torn, half-written or otherwise unusable, or that has lost an authority, is looked at again for
+/// two seconds as if it were not there. After that it applies, as any update does: a bundle file of a
+/// foreign trust domain that is absent, empty or malformed distrusts that domain; an unusable own
+/// part leaves the own SVID before in force until its end;
+/// [`Status::last_error`](crate::Status::last_error) says why. A part that never stays the same, for
+/// ten seconds and ten changes, is an unusable one. Where no file can be read at all nothing changes
+/// but the status.
+///
+/// A foreign file that cannot be read, whether for its permissions or because its disk or file server
+/// fails, distrusts its domain just as one that is absent: whether its authorities are still trusted
+/// cannot be known, and trust that may be gone is not kept alive. Keep bundles on a disk that does
+/// not fail, or with the own files on the same one, so that they can be read or not together.
+///
+/// # How they should be written
+///
+/// Write each file aside and rename it over the old one, or exchange all at once as a Kubernetes
+/// volume does. A writer in place is bridged for two seconds and no longer: nothing tells PEM that
+/// ends between two certificates from a smaller bundle. So one of which the rest follows after more
+/// than two seconds is in force without that rest until then.
 ///
 /// # What the files must not be
 ///
@@ -79,35 +96,38 @@ pub struct Files {
     bundle: PathBuf,
     foreign: Vec<(String, PathBuf)>,
     jwt: Vec<(String, PathBuf)>,
-    key_permissions: KeyPermissions,
+    permissions: FilePermissions,
     every: Duration,
     is_hangup_trigger: bool,
     hangup: Option<Signal>,
     layout: Option<Arc<Layout>>,
 }
 
-/// What to do about a private key that every user of the system can read or write.
+/// What to do about a private key that every user of the system can read or write, and about any
+/// other file that every user can write: whoever adds an authority to a bundle hands out identities.
+///
+/// Only the files are looked at. Whoever can write in their directory can put others in their place.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), spiffe_source::ConnectError> {
-/// use spiffe_source::{KeyPermissions, Source};
+/// use spiffe_source::{FilePermissions, Source};
 ///
 /// // The volume is mounted into this one container, where there is no other user.
-/// let source = Source::files("/run/spiffe").key_permissions(KeyPermissions::Warn).connect().await?;
+/// let source = Source::files("/run/spiffe").permissions(FilePermissions::Warn).connect().await?;
 /// # drop(source);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub enum KeyPermissions {
-    /// The key is not used. SPIFFE Helper writes keys with mode 0600 and csi-driver-spiffe with
+pub enum FilePermissions {
+    /// The file is not used. SPIFFE Helper writes keys with mode 0600 and csi-driver-spiffe with
     /// 0440; a Kubernetes Secret is mounted with 0644 unless its `defaultMode` says otherwise.
     #[default]
     Refuse,
-    /// The key is used, and a warning is logged.
+    /// The file is used, and a warning is logged.
     Warn,
-    /// The key is used.
+    /// The file is used.
     Ignore,
 }
 
@@ -120,7 +140,7 @@ impl Files {
             bundle: "bundle.pem".into(),
             foreign: Vec::new(),
             jwt: Vec::new(),
-            key_permissions: KeyPermissions::default(),
+            permissions: FilePermissions::default(),
             every: EVERY,
             is_hangup_trigger: false,
             hangup: None,
@@ -140,7 +160,7 @@ impl Files {
             bundle: directory.join(&self.bundle),
             foreign: by_domain(&directory, &self.foreign)?,
             jwt: by_domain(&directory, &self.jwt)?,
-            key_permissions: self.key_permissions,
+            permissions: self.permissions,
         })
     }
 }
@@ -184,9 +204,10 @@ impl Builder<Files> {
         self
     }
 
-    /// What to do about a key that everybody can read or write; by default it is refused.
-    pub fn key_permissions(mut self, permissions: KeyPermissions) -> Self {
-        self.feed.key_permissions = permissions;
+    /// What to do about a key that everybody can read or write, and about another file that everybody
+    /// can write; by default they are refused.
+    pub fn permissions(mut self, permissions: FilePermissions) -> Self {
+        self.feed.permissions = permissions;
         self
     }
 

@@ -1,5 +1,5 @@
-//! Certificates and keys in PEM (RFC 7468), read so strictly that a part of a file is an error and
-//! never a smaller set.
+//! Certificates and keys in PEM (RFC 7468), read so strictly that a piece of a block is an error. A
+//! text that ends between two blocks is whole, though: nothing tells it from a smaller set.
 
 use std::error::Error;
 use std::fmt;
@@ -179,7 +179,8 @@ impl fmt::Display for Fault {
             Self::KeyFormat(label) => write!(
                 f,
                 "it holds a `{label}`, and an unencrypted PKCS#8 `PRIVATE KEY` is needed: convert \
-                 it with `openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW`"
+                 it with `openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW`, or let cert-manager \
+                 write it with `privateKey.encoding: PKCS8`"
             ),
         }
     }

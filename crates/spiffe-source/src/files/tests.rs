@@ -323,7 +323,7 @@ async fn settings_that_contradict_each_other_are_refused_at_once() {
 
 #[tokio::test]
 async fn a_key_that_everybody_can_read_is_refused_or_used_by_setting() {
-    use super::KeyPermissions::{Ignore, Refuse, Warn};
+    use super::FilePermissions::{Ignore, Refuse, Warn};
     let authority = authority("example.org");
     let svid = issue(&authority);
     let directory = Directory::with(HELPER, &svid, &authority);
@@ -333,7 +333,7 @@ async fn a_key_that_everybody_can_read_is_refused_or_used_by_setting() {
     };
     let connect = |permissions| {
         Source::files(directory.0.path())
-            .key_permissions(permissions)
+            .permissions(permissions)
             .first_update_within(std::time::Duration::from_secs(2))
             .connect()
     };
@@ -341,7 +341,7 @@ async fn a_key_that_everybody_can_read_is_refused_or_used_by_setting() {
         set_mode(mode);
         let error = connect(Refuse).await.unwrap_err().to_string();
         assert!(error.contains(&format!("mode {mode:04o}")), "{error}");
-        assert!(error.contains("key_permissions"), "{error}");
+        assert!(error.contains("`permissions`"), "{error}");
         for permissions in [Warn, Ignore] {
             assert!(connect(permissions).await.unwrap().status().is_ready());
         }
@@ -349,5 +349,62 @@ async fn a_key_that_everybody_can_read_is_refused_or_used_by_setting() {
     for mode in [0o600, 0o400, 0o440, 0o640, 0o660] {
         set_mode(mode);
         assert!(connect(Refuse).await.is_ok(), "{mode:o}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_everybody_can_write_is_refused_or_used_by_setting() {
+    use super::FilePermissions::{Ignore, Refuse, Warn};
+    let (authority, partner) = (authority("example.org"), authority("partner.test"));
+    let svid = issue(&authority);
+    let directory = Directory::with(HELPER, &svid, &authority);
+    directory.put("partner.pem", &bundle(&partner));
+    directory.put("partner.json", &partner.jwt_bundle());
+    let connect = |permissions| {
+        Source::files(directory.0.path())
+            .foreign_bundle("partner.test", "partner.pem")
+            .jwt_bundle("partner.test", "partner.json")
+            .permissions(permissions)
+            .first_update_within(std::time::Duration::from_secs(2))
+            .connect()
+    };
+    let shown = |source: Source| {
+        let (snapshot, domain) = (source.snapshot(), partner.trust_domain());
+        [
+            snapshot.svid().is_some(),
+            snapshot.bundle(domain).is_some(),
+            snapshot.jwt_bundle(domain).is_some(),
+        ]
+    };
+    for (name, without) in [
+        ("svid.pem", None),
+        ("bundle.pem", None),
+        ("partner.pem", Some([true, false, true])),
+        ("partner.json", Some([true, true, false])),
+    ] {
+        let set_mode = |mode| {
+            let mode = Permissions::from_mode(mode);
+            fs::set_permissions(directory.path(name), mode).unwrap();
+        };
+        for mode in [0o666, 0o602] {
+            set_mode(mode);
+            for permissions in [Warn, Ignore] {
+                let source = connect(permissions).await.unwrap();
+                assert_eq!(shown(source), [true; 3], "{name} {mode:o}");
+            }
+            let said = match (connect(Refuse).await, without) {
+                (Ok(source), Some(without)) => {
+                    let said = source.status().last_error().unwrap_or_default().to_owned();
+                    assert_eq!(shown(source), without, "{name} {mode:o}");
+                    said
+                }
+                (Err(error), None) => error.to_string(),
+                (answer, _) => panic!("{name} {mode:o}: {answer:?}"),
+            };
+            assert!(said.contains(&format!("{name} can be written")), "{said}");
+            assert!(said.contains("`permissions`"), "{said}");
+        }
+        set_mode(0o644);
+        assert_eq!(shown(connect(Refuse).await.unwrap()), [true; 3], "{name}");
     }
 }

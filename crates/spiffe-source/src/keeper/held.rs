@@ -34,9 +34,29 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// Takes everything back that was brought, until a usable own part comes.
+    pub(super) fn withdraw(&mut self, reason: String, now: SystemTime) {
+        self.withdrawn = true;
+        self.own = Own::default();
+        self.foreign.clear();
+        self.own_problem = None;
+        self.other_problem = None;
+        self.feed_problem = Some((reason, now));
+    }
+
+    /// Takes everything back for good: keys are wiped with the last snapshot that holds them.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.own = Own::default();
+        self.foreign.clear();
+        self.jwt.clear();
+        self.jwt_raw.clear();
+    }
+
     /// What of this is in force at a moment.
     pub(super) fn in_force(&self, now: SystemTime) -> Snapshot {
-        if self.closed || self.withdrawn {
+        // Without an identity there is no trust either.
+        if self.closed || self.withdrawn || self.own.svids.is_empty() {
             return Snapshot::nothing(0, self.deny.both().clone());
         }
         // A clock that went back does not make an SVID invalid that was valid later on.

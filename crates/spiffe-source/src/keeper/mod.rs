@@ -13,22 +13,23 @@ use spiffe_peer::TrustDomain;
 use tokio::sync::{broadcast, watch};
 
 use self::held::Held;
-use self::reader::Own;
 pub(crate) use self::reader::Reader;
 use crate::change::{Cause, Change, KEPT_CHANGES, SvidSummary};
 use crate::clock::Clock;
-use crate::deny::{DenyList, DenyLists};
+use crate::deny::{DenyList, DenyLists, DenyParts};
 use crate::error::Failure;
 use crate::material::Material;
 use crate::observe::{self, Outcome};
 use crate::snapshot::Snapshot;
-use crate::status::Status;
+use crate::status::{State, Status};
 
 /// The one place where material becomes a revision. Writers take turns; readers never wait for
 /// them, since what they read is published whole.
 pub(crate) struct Keeper {
     reader: Reader,
     clock: Clock,
+    /// Updates come in order, though they are verified before anything is locked.
+    updating: Mutex<()>,
     held: Mutex<Held>,
     /// The snapshot in force for those who only read it; the other for those who wait for the next.
     current: ArcSwap<Snapshot>,
@@ -38,6 +39,12 @@ pub(crate) struct Keeper {
     changes: Mutex<Option<broadcast::Sender<Change>>>,
 }
 
+/// The JWK Sets that a feed has, by trust domain, and why one that should be here is not.
+pub(crate) struct JwtMaterial {
+    pub(crate) bundles: BTreeMap<TrustDomain, Vec<u8>>,
+    pub(crate) problem: Option<String>,
+}
+
 impl Keeper {
     pub(crate) fn new(reader: Reader, clock: Clock, origin: String, deny: DenyLists) -> Self {
         let nothing = Arc::new(Snapshot::nothing(0, deny.both().clone()));
@@ -45,9 +52,11 @@ impl Keeper {
             deny,
             ..Held::default()
         };
+        observe::state(State::Starting);
         Self {
             reader,
             clock,
+            updating: Mutex::new(()),
             held: Mutex::new(held),
             current: ArcSwap::new(nothing.clone()),
             snapshot: watch::Sender::new(nothing),
@@ -74,6 +83,10 @@ impl Keeper {
         self.snapshot.subscribe()
     }
 
+    pub(crate) fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
     pub(crate) fn statuses(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
     }
@@ -93,39 +106,81 @@ impl Keeper {
     /// material in force stays where the own part is unusable, a foreign domain whose bundle is
     /// unusable is distrusted, and nothing that the update leaves out lives on.
     pub(crate) fn update(&self, material: &Material) -> bool {
+        self.update_all(material, None)
+    }
+
+    /// As [`update`](Self::update), with the full set of JWT bundles in the same revision.
+    pub(crate) fn update_all(&self, material: &Material, jwt: Option<JwtMaterial>) -> bool {
         let started = std::time::Instant::now();
+        let _turn = lock(&self.updating);
         let now = self.clock.now();
-        let mut held = lock(&self.held);
         let mut problems = Vec::new();
         let own = self.reader.own(material, now, &mut problems);
-        let is_fresh = own.is_ok();
-        held.own_problem = own
-            .as_ref()
-            .err()
-            .map(|problem| format!("own SVID: {problem}"));
-        held.own = own.unwrap_or_else(|_| self.reader.kept(&held.own, material));
+        let mut held = lock(&self.held);
+        if held.closed {
+            return false;
+        }
+        let is_usable = own.is_ok();
+        let mut withdrawn = None;
+        match own {
+            Ok(own) => {
+                held.own = own;
+                held.own_problem = None;
+                held.withdrawn = false;
+                held.feed_problem = None;
+            }
+            Err(unusable) => match self.reader.kept(&held.own, material, &unusable) {
+                Some(own) => {
+                    held.own = own;
+                    held.own_problem = Some(format!("own SVID: {unusable}"));
+                    if !held.withdrawn {
+                        held.feed_problem = None;
+                    }
+                }
+                None => withdrawn = Some(unusable.to_string()),
+            },
+        }
+        if let Some(reason) = &withdrawn {
+            held.withdraw(reason.clone(), now);
+        }
         let own_domain = held.own.bundle.as_ref().map(|bundle| bundle.trust_domain());
         held.foreign = self
             .reader
             .foreign(&held.foreign, material, own_domain, &mut problems);
-        self.read_jwt_bundles(&mut held);
-        held.withdrawn = false;
-        held.feed_problem = None;
-        for problem in held.own_problem.iter().chain(&problems) {
+        if let Some(jwt) = jwt {
+            held.jwt_raw = jwt.bundles;
+            held.jwt_feed_problem = None;
+            problems.extend(jwt.problem);
+        }
+        problems.extend(self.read_jwt_bundles(&mut held));
+        let own_problem = held.own_problem.clone();
+        held.other_problem = problems.first().cloned();
+        held.last_update = Some(now);
+        self.failure.send_replace(match (&withdrawn, &own_problem) {
+            (Some(reason), _) => Some(Failure::TakenBack(reason.clone())),
+            (None, problem) => problem.clone().map(Failure::BadAnswer),
+        });
+        let cause = if withdrawn.is_some() {
+            Cause::Withdrawal
+        } else {
+            Cause::Update
+        };
+        let published = self.publish(held, cause, now);
+        let is_in_force = is_usable && self.current().svid().is_some();
+        for problem in withdrawn.iter().chain(&own_problem).chain(&problems) {
             tracing::warn!(target: "spiffe_source", problem, "a part of an update cannot be used");
         }
-        held.other_problem = problems.into_iter().next();
-        self.failure
-            .send_replace(held.own_problem.clone().map(Failure::BadAnswer));
-        let outcome = match (&held.own_problem, &held.other_problem) {
-            (Some(_), _) => Outcome::Refused,
-            (None, Some(_)) => Outcome::Partial,
-            (None, None) => Outcome::Applied,
+        if withdrawn.is_some() {
+            observe::withdrawal();
+        }
+        let outcome = match (is_usable, problems.is_empty()) {
+            (false, _) => Outcome::Refused,
+            (true, false) => Outcome::Partial,
+            (true, true) => Outcome::Applied,
         };
-        held.last_update = Some(now);
-        let is_new = self.publish(&held, Cause::Update);
-        observe::update(outcome, is_new, started.elapsed());
-        is_fresh
+        observe::update(outcome, published.change.is_some(), started.elapsed());
+        self.tell(published);
+        is_in_force
     }
 
     /// Why not all of this material could be put in force now. Nothing of it is.
@@ -133,7 +188,7 @@ impl Keeper {
         let mut problems = Vec::new();
         let own = match self.reader.own(material, self.clock.now(), &mut problems) {
             Ok(own) => own,
-            Err(problem) => return Some(problem),
+            Err(unusable) => return Some(unusable.to_string()),
         };
         let own_domain = own.bundle.as_ref().map(|bundle| bundle.trust_domain());
         self.reader
@@ -143,15 +198,20 @@ impl Keeper {
 
     /// Applies the full set of JWT bundles.
     pub(crate) fn update_jwt_bundles(&self, raw: BTreeMap<TrustDomain, Vec<u8>>) -> bool {
+        let now = self.clock.now();
         let mut held = lock(&self.held);
         held.jwt_raw = raw;
         held.jwt_feed_problem = None;
-        self.read_jwt_bundles(&mut held);
-        self.publish(&held, Cause::Update);
-        held.jwt_problem.is_none()
+        let problems = self.read_jwt_bundles(&mut held);
+        let published = self.publish(held, Cause::Update, now);
+        for problem in &problems {
+            tracing::warn!(target: "spiffe_source", problem, "a part of an update cannot be used");
+        }
+        self.tell(published);
+        problems.is_empty()
     }
 
-    fn read_jwt_bundles(&self, held: &mut Held) {
+    fn read_jwt_bundles(&self, held: &mut Held) -> Vec<String> {
         let mut problems = Vec::new();
         held.jwt = self
             .reader
@@ -162,28 +222,27 @@ impl Keeper {
             held.jwt_raw
                 .retain(|domain, _| self.reader.trusts(domain, own));
         }
-        for problem in &problems {
-            tracing::warn!(target: "spiffe_source", problem, "a part of an update cannot be used");
-        }
-        held.jwt_problem = problems.into_iter().next();
+        held.jwt_problem = problems.first().cloned();
+        problems
     }
 
     /// Notes that no news can be had, or that everything is taken back.
     pub(crate) fn report(&self, failure: Failure) {
-        let mut held = lock(&self.held);
+        let now = self.clock.now();
         let text = failure.to_string();
-        tracing::warn!(target: "spiffe_source", error = text, "no news of SVIDs and bundles");
-        let since = held.feed_problem.take().map(|(_, since)| since);
-        held.feed_problem = Some((text, since.unwrap_or_else(|| self.clock.now())));
-        if failure.is_denied() && !held.withdrawn {
+        let mut held = lock(&self.held);
+        let is_told = held
+            .feed_problem
+            .as_ref()
+            .is_some_and(|(known, _)| *known == text);
+        let is_withdrawal = failure.is_denied() && !held.withdrawn;
+        if is_withdrawal {
             // Whoever issues the material speaks, and says that this process has no identity: all
             // that was said before is taken back (SPIFFE Workload API, section 4.4).
-            held.withdrawn = true;
-            held.own = Own::default();
-            held.foreign.clear();
-            held.own_problem = None;
-            held.other_problem = None;
-            observe::withdrawal();
+            held.withdraw(text.clone(), now);
+        } else {
+            let since = held.feed_problem.take().map(|(_, since)| since);
+            held.feed_problem = Some((text.clone(), since.unwrap_or(now)));
         }
         let cause = if failure.is_denied() {
             Cause::Withdrawal
@@ -191,7 +250,16 @@ impl Keeper {
             self.by_the_clock()
         };
         self.failure.send_replace(Some(failure));
-        self.publish(&held, cause);
+        let published = self.publish(held, cause, now);
+        if is_told {
+            tracing::debug!(target: "spiffe_source", error = text, "still no news of SVIDs and bundles");
+        } else {
+            tracing::warn!(target: "spiffe_source", error = text, "no news of SVIDs and bundles");
+        }
+        if is_withdrawal {
+            observe::withdrawal();
+        }
+        self.tell(published);
     }
 
     /// Why there would be a new revision although nothing was brought.
@@ -205,35 +273,67 @@ impl Keeper {
 
     /// Notes that no usable material will come any more.
     pub(crate) fn end(&self, reason: &str) {
-        let problem = lock(&self.held).own_problem.clone().unwrap_or_default();
+        let problem = {
+            let held = lock(&self.held);
+            if !held.own.svids.is_empty() {
+                // What is only denied comes in force when that is undone.
+                return;
+            }
+            let feed_problem = held.feed_problem.as_ref().map(|(problem, _)| problem);
+            let problem = held.own_problem.as_ref().or(feed_problem);
+            problem.cloned().unwrap_or_default()
+        };
         let failure = Failure::Unusable(format!("{reason}: {problem}"));
         self.failure.send_replace(Some(failure));
     }
 
     /// Notes a problem that the own SVIDs outlive.
     pub(crate) fn mention(&self, problem: String) {
+        let now = self.clock.now();
         let mut held = lock(&self.held);
-        tracing::warn!(target: "spiffe_source", problem, "no news of JWT bundles");
-        held.jwt_feed_problem = Some(problem);
-        self.publish(&held, self.by_the_clock());
+        let is_told = held.jwt_feed_problem.as_ref() == Some(&problem);
+        held.jwt_feed_problem = Some(problem.clone());
+        let published = self.publish(held, self.by_the_clock(), now);
+        if is_told {
+            tracing::debug!(target: "spiffe_source", problem, "still no news of JWT bundles");
+        } else {
+            tracing::warn!(target: "spiffe_source", problem, "no news of JWT bundles");
+        }
+        self.tell(published);
     }
 
+    /// Counts a further attempt to get news.
     pub(crate) fn retries(&self) {
-        observe::reconnect();
+        let now = self.clock.now();
         let mut held = lock(&self.held);
         held.reconnects = held.reconnects.saturating_add(1);
-        self.publish(&held, self.by_the_clock());
+        let published = self.publish(held, self.by_the_clock(), now);
+        observe::reconnect();
+        self.tell(published);
     }
 
     /// Replaces the part of the deny-list that comes from code.
     pub(crate) fn deny(&self, list: DenyList) {
+        let now = self.clock.now();
+        let parts = lock(&self.held).deny.parts().clone();
+        let prepared = parts.with_code(list);
         let mut held = lock(&self.held);
-        held.deny.set_code(list);
-        self.publish(&held, Cause::DenyList);
+        held.deny.set_code(prepared);
+        let published = self.publish(held, Cause::DenyList, now);
+        self.tell(published);
+        self.tell_deny_list();
+    }
+
+    /// Puts together what [`deny_file`](Self::deny_file) takes. It is no work for a runtime's worker
+    /// where the lists are long.
+    pub(crate) fn with_deny_file(&self, list: DenyList) -> DenyParts {
+        let parts = lock(&self.held).deny.parts().clone();
+        parts.with_file(list)
     }
 
     /// Replaces the part of the deny-list that comes from a file, or notes why that stays.
-    pub(crate) fn deny_file(&self, read: Result<DenyList, String>) {
+    pub(crate) fn deny_file(&self, read: Result<DenyParts, String>) {
+        let now = self.clock.now();
         let mut held = lock(&self.held);
         let cause = if read.is_ok() {
             Cause::DenyList
@@ -241,65 +341,96 @@ impl Keeper {
             self.by_the_clock()
         };
         held.deny.set_file(read);
-        self.publish(&held, cause);
+        let published = self.publish(held, cause, now);
+        self.tell(published);
+        self.tell_deny_list();
     }
 
-    /// Looks at the clock: what has reached its end is not in force any more. Where an update is
-    /// just being applied, that looks at it.
+    /// Says how the deny-list is to those who count.
+    pub(crate) fn tell_deny_list(&self) {
+        let (entries, file_is_stale) = {
+            let held = lock(&self.held);
+            (held.deny.both().len(), held.deny.file_is_stale())
+        };
+        observe::deny_list(entries, file_is_stale);
+    }
+
+    /// Looks at the clock: what has reached its end is not in force any more. Where something is
+    /// just being changed, that looks at it.
     pub(crate) fn tick(&self) {
+        let now = self.clock.now();
         let held = match self.held.try_lock() {
             Ok(held) => held,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return,
         };
-        self.publish(&held, self.by_the_clock());
+        let published = self.publish(held, self.by_the_clock(), now);
+        self.tell(published);
     }
 
-    /// Takes everything back for good.
+    /// Takes everything back for good, and lets go of it.
     pub(crate) fn close(&self) {
+        let now = self.clock.now();
         let mut held = lock(&self.held);
-        held.closed = true;
-        self.publish(&held, Cause::Closed);
+        held.close();
+        let published = self.publish(held, Cause::Closed, now);
         lock(&self.changes).take();
+        self.tell(published);
     }
 
-    /// Hands out what is in force now, if it says something new, and says how things are.
-    fn publish(&self, held: &Held, cause: Cause) -> bool {
-        let now = self.clock.now();
+    /// Hands out what is in force now, if it says something new, and says how things are. The
+    /// snapshot comes first: whoever sees a status finds what it speaks of.
+    fn publish(&self, held: MutexGuard<'_, Held>, cause: Cause, now: SystemTime) -> Published {
         let before = self.current();
         let next = before.followed_by(held.in_force(now)).map(Arc::new);
-        let status = {
-            let shown = self.status.borrow();
-            held.status(&shown, next.as_ref().unwrap_or(&before), now)
-        };
-        if status.state != self.status.borrow().state {
-            observe::state(status.state);
+        let shown = self.status.borrow().clone();
+        let status = held.status(&shown, next.as_ref().unwrap_or(&before), now);
+        if let Some(next) = &next {
+            self.current.store(next.clone());
         }
-        self.status.send_if_modified(|shown| {
-            let differs = *shown != status;
-            *shown = status;
-            differs
+        let has_other_state = status.state != shown.state;
+        if status != shown {
+            self.status.send_replace(status);
+        }
+        let change = next.map(|next| {
+            let summary = |snapshot: &Snapshot| snapshot.svid().map(|svid| SvidSummary::of(svid));
+            let change = Change {
+                revision: next.revision(),
+                cause,
+                before: summary(&before),
+                after: summary(&next),
+                missed: 0,
+            };
+            self.snapshot.send_replace(next);
+            if let Some(changes) = lock(&self.changes).as_ref() {
+                // Nobody has to listen.
+                let _ = changes.send(change.clone());
+            }
+            (change, before)
         });
-        let Some(next) = next else {
-            return false;
-        };
-        let summary = |snapshot: &Snapshot| snapshot.svid().map(|svid| SvidSummary::of(svid));
-        let change = Change {
-            revision: next.revision(),
-            cause,
-            before: summary(&before),
-            after: summary(&next),
-            missed: 0,
-        };
-        observe::revision(&change, &before, &next);
-        self.current.store(next.clone());
-        self.snapshot.send_replace(next);
-        if let Some(changes) = lock(&self.changes).as_ref() {
-            // Nobody has to listen.
-            let _ = changes.send(change);
+        Published {
+            has_other_state,
+            change,
         }
-        true
     }
+
+    /// Says what was published to logs and metrics, which may be slow: never while a lock is held,
+    /// and never before it is in force.
+    fn tell(&self, published: Published) {
+        if published.has_other_state {
+            observe::state(self.status.borrow().state);
+        }
+        if let Some((change, before)) = published.change {
+            observe::revision(&change, &before, &self.current());
+        }
+    }
+}
+
+/// What is new after a change of what is held.
+struct Published {
+    has_other_state: bool,
+    /// The change, and the snapshot before it.
+    change: Option<(Change, Arc<Snapshot>)>,
 }
 
 /// A panic while the lock was held is no reason to stop: what is held is replaced part by part, and

@@ -1,6 +1,7 @@
 //! From unverified material to what may be put in force, each part on its own.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -32,6 +33,29 @@ pub(crate) struct Reader {
 pub(crate) struct Own {
     pub(crate) svids: Vec<Arc<Svid>>,
     pub(crate) bundle: Option<Arc<X509Bundle>>,
+}
+
+/// An own part that cannot be put in force.
+#[derive(Debug)]
+pub(crate) struct Unusable {
+    why: String,
+    /// What in it can be used, and is not the one to use.
+    further: Vec<Arc<Svid>>,
+}
+
+impl From<String> for Unusable {
+    fn from(why: String) -> Self {
+        Self {
+            why,
+            further: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
 }
 
 pub(crate) type X509Bundles = BTreeMap<TrustDomain, Arc<X509Bundle>>;
@@ -66,14 +90,15 @@ impl Reader {
         material: &Material,
         now: SystemTime,
         problems: &mut Vec<String>,
-    ) -> Result<Own, String> {
+    ) -> Result<Own, Unusable> {
         if material.svids.is_empty() {
-            return Err("the answer holds none".to_owned());
+            return Err(Unusable::from("the answer holds none".to_owned()));
         }
         if material.svids.len() > MAX_SVIDS {
-            return Err(format!("the answer holds more than {MAX_SVIDS}"));
+            let why = format!("the answer holds more than {MAX_SVIDS}");
+            return Err(Unusable::from(why));
         }
-        let mut bundles = Vec::new();
+        let mut bundles = Vec::with_capacity(material.svids.len());
         let mut read = Vec::with_capacity(material.svids.len());
         for svid in &material.svids {
             let (svid_read, bundle) = self.read(svid, now).map_or_else(
@@ -91,27 +116,27 @@ impl Reader {
                 svid: svid_read,
             });
         }
-        let in_use = self.picker.pick(&read)?;
-        let bundle = bundles.get_mut(in_use).and_then(Option::take);
-        let mut svids: Vec<Arc<Svid>> = Vec::with_capacity(read.len());
-        for (index, candidate) in read.into_iter().enumerate() {
-            match candidate.svid {
-                Ok(svid) if index == in_use => svids.insert(0, svid),
-                Err(problem) if index == in_use => return Err(problem),
-                Ok(svid)
-                    if svid.hint().is_some_and(|hint| {
-                        svids.iter().any(|other| other.hint() == Some(hint))
-                    }) =>
-                {
-                    // SPIFFE Workload API, section 8: the first SVID with a hint has it.
-                    let hint = svid.hint().unwrap_or_default();
-                    problems.push(format!("the hint `{}` stands twice", hint.escape_debug()));
-                }
-                Ok(svid) => svids.push(svid),
-                Err(problem) => problems.push(format!("further SVID: {problem}")),
+        let picked = self.picker.pick(&read).and_then(|place| {
+            let svid = read.get(place).map(|candidate| candidate.svid.clone());
+            Ok((
+                place,
+                svid.unwrap_or_else(|| Err("there is none".to_owned()))?,
+            ))
+        });
+        let mut further = read.into_iter().map(|candidate| candidate.svid);
+        match picked {
+            Ok((place, in_use)) => {
+                let before: Vec<_> = further.by_ref().take(place).collect();
+                let others = before.into_iter().chain(further.skip(1));
+                let svids = beside(in_use, others, problems);
+                let bundle = bundles.get_mut(place).and_then(Option::take);
+                Ok(Own { svids, bundle })
+            }
+            Err(why) => {
+                let further = further.filter_map(Result::ok).collect();
+                Err(Unusable { why, further })
             }
         }
-        Ok(Own { svids, bundle })
     }
 
     /// Reads an SVID and holds it against everything that a peer will hold it against.
@@ -194,13 +219,28 @@ impl Reader {
         }
     }
 
-    /// The own material that stays in force beside an unusable own part. A readable own bundle
-    /// counts even then: it may have lost an authority.
-    pub(crate) fn kept(&self, before: &Own, material: &Material) -> Own {
-        let Some(svid) = before.svids.first() else {
-            return Own::default();
+    /// The own material that stays in force beside an unusable own part: the SVID in use, with what
+    /// else the update gives. A readable own bundle counts even then: it may have lost an authority.
+    ///
+    /// None where the update can be read, and no longer has the identity in use: it is taken back
+    /// (SPIFFE Workload API, sections 4.4 and 5.2.1).
+    pub(crate) fn kept(
+        &self,
+        before: &Own,
+        material: &Material,
+        unusable: &Unusable,
+    ) -> Option<Own> {
+        let Some(in_use) = before.svids.first() else {
+            return Some(Own::default());
         };
-        let domain = svid.spiffe_id().trust_domain();
+        let id = in_use.spiffe_id();
+        // What cannot be read may be the one in use.
+        let all_read = unusable.further.len() == material.svids.len();
+        let is_given = unusable.further.iter().any(|svid| svid.spiffe_id() == id);
+        if all_read && !is_given && !material.svids.is_empty() {
+            return None;
+        }
+        let domain = id.trust_domain();
         let is_own = |svid: &&SvidMaterial| match &svid.claimed_id {
             Some(id) => parse::workload_id(id).is_ok_and(|id| id.trust_domain() == domain),
             None => split_der(&svid.chain)
@@ -214,10 +254,14 @@ impl Reader {
             .take(MAX_SVIDS)
             .filter(is_own)
             .find_map(|svid| X509Bundle::from_der(domain.clone(), &svid.bundle).ok());
-        Own {
-            svids: before.svids.clone(),
+        let others = unusable
+            .further
+            .iter()
+            .filter(|svid| svid.spiffe_id() != id);
+        Some(Own {
+            svids: beside(in_use.clone(), others.cloned().map(Ok), &mut Vec::new()),
             bundle: fresh.map(Arc::new).or_else(|| before.bundle.clone()),
-        }
+        })
     }
 
     /// The X.509 bundles of the foreign domains that the operator has named, where the material has
@@ -292,6 +336,31 @@ impl Reader {
 fn is_own(domain: &TrustDomain, own: &Own) -> bool {
     let in_use = own.svids.first();
     in_use.is_some_and(|svid| svid.spiffe_id().trust_domain() == domain)
+}
+
+/// The SVID in use with the others behind it. Of several with one hint the first has it (SPIFFE
+/// Workload API, section 8).
+fn beside(
+    in_use: Arc<Svid>,
+    others: impl Iterator<Item = Result<Arc<Svid>, String>>,
+    problems: &mut Vec<String>,
+) -> Vec<Arc<Svid>> {
+    let mut svids = vec![in_use];
+    for svid in others {
+        match svid {
+            Ok(svid)
+                if svid
+                    .hint()
+                    .is_some_and(|hint| svids.iter().any(|other| other.hint() == Some(hint))) =>
+            {
+                let hint = svid.hint().unwrap_or_default();
+                problems.push(format!("the hint `{}` stands twice", hint.escape_debug()));
+            }
+            Ok(svid) => svids.push(svid),
+            Err(problem) => problems.push(format!("further SVID: {problem}")),
+        }
+    }
+    svids
 }
 
 /// An equal bundle stays the same one, so that nothing is built again for it.

@@ -418,7 +418,133 @@ fn a_closed_source_has_nothing_and_tells_its_listeners() {
         Err(broadcast::error::TryRecvError::Closed)
     ));
     assert_eq!(kept.status().state(), State::Closed);
+    assert!(!kept.keeper.update(&Material::new(good(&own, ID))));
+    assert!(kept.snapshot().svid().is_none());
+}
+
+#[test]
+fn conformance_68_an_identity_that_an_update_leaves_out_is_taken_back_whatever_picks_it() {
+    let own = authority("example.org");
+    let other = "spiffe://example.org/service/other";
+    let both = Material::new(good(&own, other).hint("b")).svid(good(&own, ID).hint("a"));
+    let id = Picker::Id(parse::workload_id(ID).unwrap());
+    let choice: Picker = Picker::Choice(Arc::new(|svids: &[Arc<Svid>]| {
+        svids.iter().position(|svid| svid.hint() == Some("a"))
+    }));
+    for picker in [id, Picker::Hint("a".to_owned()), choice] {
+        let mut kept = Kept::new(picker);
+        assert!(kept.keeper.update(&both));
+        assert_eq!(kept.cause(), Some(Cause::Update));
+        let in_use = kept.snapshot().svid().unwrap().spiffe_id().to_string();
+        assert_eq!(in_use, ID);
+
+        assert!(
+            !kept
+                .keeper
+                .update(&Material::new(good(&own, other).hint("b")))
+        );
+        assert_eq!(kept.cause(), Some(Cause::Withdrawal));
+        assert_eq!(kept.status().state(), State::Denied, "{}", kept.status());
+        assert!(kept.snapshot().svid().is_none() && kept.snapshot().bundles().len() == 0);
+        assert!(kept.keeper.update(&both), "and it comes back");
+        assert_eq!(kept.status().state(), State::Ready);
+    }
+}
+
+#[test]
+fn invariant_8_a_broken_svid_in_use_holds_up_none_of_the_others() {
+    let own = authority("example.org");
+    let other = "spiffe://example.org/service/other";
+    let kept = Kept::new(Picker::First);
     assert!(
-        !kept.keeper.update(&Material::new(good(&own, ID))) || kept.snapshot().svid().is_none()
+        kept.keeper
+            .update(&Material::new(good(&own, ID)).svid(good(&own, other)))
     );
+    let before = kept.snapshot();
+    let broken = || {
+        let mut broken = good(&own, ID);
+        broken.key.clear();
+        broken
+    };
+    assert!(
+        !kept
+            .keeper
+            .update(&Material::new(broken()).svid(good(&own, other)))
+    );
+    let after = kept.snapshot();
+    assert_eq!(after.svid(), before.svid());
+    assert_eq!(after.svids().len(), 2);
+    assert_ne!(
+        after.svids().last(),
+        before.svids().last(),
+        "it has rotated"
+    );
+    assert!(!kept.keeper.update(&Material::new(broken())));
+    assert_eq!(kept.snapshot().svids().len(), 1, "what is left out is gone");
+}
+
+#[test]
+fn a_denial_outlives_an_answer_that_cannot_be_used_and_no_trust_comes_with_it() {
+    let (own, partner) = (authority("example.org"), authority("partner.test"));
+    let kept = Kept::new(Picker::First);
+    assert!(kept.keeper.update(&Material::new(good(&own, ID))));
+    kept.keeper.report(Failure::Denied("no entry".to_owned()));
+    let nobody = Material::default().foreign_bundle(&domain("partner.test"), partner.bundle_der());
+    assert!(!kept.keeper.update(&nobody));
+    assert_eq!(kept.status().state(), State::Denied);
+    assert_eq!(kept.snapshot().bundles().len(), 0);
+    assert!(kept.keeper.update(&Material::new(good(&own, ID))));
+    assert_eq!(kept.status().state(), State::Ready);
+}
+
+#[test]
+fn whoever_sees_a_status_finds_the_snapshot_that_it_speaks_of() {
+    let own = authority("example.org");
+    let kept = Kept::new(Picker::First);
+    let statuses = kept.keeper.statuses();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            loop {
+                let status = statuses.borrow().clone();
+                let snapshot = kept.keeper.current();
+                assert!(snapshot.revision() >= status.revision(), "{status}");
+                if status.state() == State::Closed {
+                    return;
+                }
+            }
+        });
+        let material = Material::new(good(&own, ID));
+        for _ in 0..50 {
+            kept.keeper.update(&material);
+            kept.keeper.report(Failure::Denied("no entry".to_owned()));
+        }
+        kept.keeper.close();
+        reader.join().unwrap();
+    });
+}
+
+#[test]
+fn keys_do_not_outlive_a_closed_source() {
+    let own = authority("example.org");
+    let kept = Kept::new(Picker::First);
+    assert!(kept.keeper.update(&Material::new(good(&own, ID))));
+    let svid = Arc::downgrade(kept.snapshot().svid().unwrap());
+    kept.keeper.close();
+    assert!(svid.upgrade().is_none());
+}
+
+#[test]
+fn a_picker_may_change_the_deny_list() {
+    let own = authority("example.org");
+    let slot: Arc<std::sync::OnceLock<std::sync::Weak<Keeper>>> = Arc::default();
+    let seen = slot.clone();
+    let picker = Picker::Choice(Arc::new(move |_: &[Arc<Svid>]| {
+        seen.get()?.upgrade()?.deny(DenyList::default());
+        Some(0)
+    }));
+    let kept = Kept::new(picker);
+    let Kept { keeper, .. } = kept;
+    let keeper = Arc::new(keeper);
+    slot.set(Arc::downgrade(&keeper)).unwrap();
+    assert!(keeper.update(&Material::new(good(&own, ID))));
 }

@@ -38,8 +38,8 @@ pub(super) fn revision(change: &Change, before: &Snapshot, snapshot: &Snapshot) 
     if change.is_rotation() && change.before().is_some() && change.after().is_some() {
         counter!("spiffe_svid_rotations_total").increment(1);
     }
-    let end = change.after().map(crate::change::SvidSummary::not_after);
-    gauge!("spiffe_svid_expiry_timestamp_seconds").set(timestamp(end));
+    // Of what is in force now, since two changes may be told at once.
+    gauge!("spiffe_svid_expiry_timestamp_seconds").set(timestamp(snapshot.not_after()));
     for bundle in before.bundles().chain(snapshot.bundles()) {
         let domain = bundle.trust_domain();
         let end = snapshot.bundle(domain).map(|bundle| bundle.not_after());
@@ -55,6 +55,13 @@ pub(super) fn jwt_svid(result: &'static str) {
 pub(super) fn jwt_svids_held(count: usize) {
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     gauge!("spiffe_jwt_svids_held").set(count);
+}
+
+pub(super) fn deny_list(entries: usize, file_is_stale: Option<bool>) {
+    gauge!("spiffe_deny_list_entries").set(u32::try_from(entries).unwrap_or(u32::MAX));
+    if let Some(is_stale) = file_is_stale {
+        gauge!("spiffe_deny_file_stale").set(if is_stale { 1.0 } else { 0.0 });
+    }
 }
 
 fn timestamp(time: Option<SystemTime>) -> f64 {

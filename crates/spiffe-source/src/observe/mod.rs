@@ -52,6 +52,9 @@ pub(crate) fn revision(change: &Change, before: &Snapshot, snapshot: &Snapshot) 
         spiffe_id = change.after().map(|svid| svid.spiffe_id()),
         old_serial = change.before().map(|svid| svid.serial()),
         new_serial = change.after().map(|svid| svid.serial()),
+        not_after = change
+            .after()
+            .map(|svid| humantime::format_rfc3339_seconds(svid.not_after()).to_string()),
         trust_domains = snapshot.bundles().len(),
         "new revision"
     );
@@ -63,6 +66,12 @@ pub(crate) fn state(state: State) {
     tracing::info!(target: "spiffe_source", %state, "state");
     #[cfg(feature = "metrics")]
     figures::state(state);
+}
+
+/// How many entries are in force, and whether the file says something else; none without a file.
+pub(crate) fn deny_list(_entries: usize, _file_is_stale: Option<bool>) {
+    #[cfg(feature = "metrics")]
+    figures::deny_list(_entries, _file_is_stale);
 }
 
 pub(crate) fn reconnect() {

@@ -33,6 +33,9 @@ const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 /// A large answer does not have to be asked for piece by piece.
 const WINDOW_BYTES: u32 = 1024 * 1024;
 
+/// How many answers may be out of date before one is taken, from an agent that sends without end.
+const AT_ONCE: usize = 64;
+
 /// How often the socket's file is looked at.
 const LOOK_AT_SOCKET: Duration = Duration::from_secs(1);
 
@@ -194,7 +197,10 @@ impl<M> Updates<M> {
             return Err(end);
         }
         let mut latest = answer(self.stream.message().await)?;
-        while let Some(more) = self.stream.message().now_or_never() {
+        for _ in 0..AT_ONCE {
+            let Some(more) = self.stream.message().now_or_never() else {
+                break;
+            };
             match answer(more) {
                 Ok(later) => latest = later,
                 Err(end) => {

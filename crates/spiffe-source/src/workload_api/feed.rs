@@ -85,6 +85,10 @@ impl Builder<WorkloadApi> {
 
 impl Feed for WorkloadApi {
     fn prepare(&mut self) -> Result<String, ConnectError> {
+        if self.keepalive.0.is_zero() || self.keepalive.1.is_zero() {
+            let why = "a keepalive of no time would probe the agent without end";
+            return Err(ConnectError::configuration(why));
+        }
         let endpoint = match &self.endpoint {
             Some(text) => text.parse(),
             None => Endpoint::from_env(),
@@ -106,10 +110,7 @@ impl Feed for WorkloadApi {
 
     async fn run(&mut self, sink: Sink) {
         if let Some(client) = &self.client {
-            tokio::join!(
-                streams::follow_x509(client, &sink),
-                streams::follow_jwt_bundles(client, &sink)
-            );
+            streams::follow(client, &sink).await;
         }
     }
 }

@@ -1,13 +1,13 @@
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::feed::Sink;
 
 /// How often the clock is looked at.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How soon the agent is asked anew, at the earliest.
+/// How soon the agent is asked anew, at the earliest; sooner only where an SVID lives but a minute.
 const SOONEST: Duration = Duration::from_secs(10);
 
 /// Notices that a stream which looks alive has not brought what it should have: an SVID is rotated
@@ -16,7 +16,6 @@ const SOONEST: Duration = Duration::from_secs(10);
 /// both cases, since every request is answered with the full set (SPIFFE Workload API, section 4.3).
 #[derive(Default)]
 pub(super) struct Overdue {
-    serial: Option<String>,
     unusable: u32,
     due: Option<Due>,
 }
@@ -36,26 +35,20 @@ impl Overdue {
             self.unusable = self.unusable.saturating_add(1);
             SOONEST * (1 << self.unusable.min(5))
         };
-        let wait = wait.max(SOONEST);
         self.due = Some(Due(now + wait, Instant::now() + wait));
     }
 
     /// How long until the SVID in force is overdue; where it is already, half of what is left.
-    fn until_overdue(&mut self, sink: &Sink, now: SystemTime) -> Duration {
+    fn until_overdue(&self, sink: &Sink, now: SystemTime) -> Duration {
         let snapshot = sink.keeper().current();
         let Some(svid) = snapshot.svid().map(|svid| svid.verified()) else {
             return SOONEST;
         };
-        let is_new = self.serial.as_deref() != Some(svid.serial());
-        self.serial = Some(svid.serial().to_owned());
         let (start, end) = (svid.not_before(), svid.not_after());
         let life = end.duration_since(start).unwrap_or_default();
         let from_now = |moment: SystemTime| moment.duration_since(now).unwrap_or_default();
-        if is_new {
-            from_now(start + life / 3 * 2)
-        } else {
-            from_now(end) / 2
-        }
+        let overdue = from_now(start + life / 3 * 2);
+        overdue.max(from_now(end) / 2).max(SOONEST.min(life / 6))
     }
 
     /// Waits until it is time to ask anew.

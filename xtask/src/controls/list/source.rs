@@ -126,9 +126,9 @@ pub(super) const CONTROLS: [Control; 9] = [
         invariant: 8,
         without: "a broken set of files counts at once, although its writer may not be done",
         edits: &[Edit {
-            file: "crates/spiffe-source/src/files/follow.rs",
-            text: "        if problem.is_some() && !is_first && !is_known && !self.is_overdue() {",
-            replacement: "        if problem.is_some() && !is_first && !is_known && self.is_overdue() && false {",
+            file: "crates/spiffe-source/src/files/part.rs",
+            text: "                if self.is_doubtful(judged) && !is_restless && !self.has_lasted(now) {",
+            replacement: "                if self.is_doubtful(judged) && !is_restless && now < last.since {",
         }],
         test: unit(
             "spiffe-source",
@@ -141,8 +141,8 @@ pub(super) const CONTROLS: [Control; 9] = [
         without: "a key that everybody can read is used",
         edits: &[Edit {
             file: "crates/spiffe-source/src/files/set.rs",
-            text: "        if contents.mode & OTHERS == 0 || ",
-            replacement: "        if contents.mode & OTHERS != 1 || ",
+            text: "        if contents.mode & (READABLE | WRITABLE) == 0 {",
+            replacement: "        if contents.mode & (READABLE | WRITABLE) != 1 {",
         }],
         test: unit(
             "spiffe-source",

@@ -8,7 +8,7 @@ const SWAP: &str = "                swap.send_replace(next.map(Arc::new));";
 
 const OPEN_CONNECTIONS: &str = "invariant_5_trust_that_is_gone_is_gone_for_open_connections_too";
 
-pub(super) const CONTROLS: [Control; 13] = [
+pub(super) const CONTROLS: [Control; 17] = [
     Control {
         name: "remembered-for-ever",
         invariant: 5,
@@ -135,7 +135,66 @@ pub(super) const CONTROLS: [Control; 13] = [
         }],
         test: unit(
             "spiffe-source",
-            "deny::tests::a_list_that_is_cut_off_anywhere_is_no_list",
+            "deny::tests::a_list_that_is_cut_off_before_its_end_is_no_list",
+        ),
+    },
+    Control {
+        name: "deny-list-mixed",
+        invariant: 5,
+        without: "a mixture of two deny-lists counts as one",
+        edits: &[Edit {
+            file: "crates/spiffe-source/src/deny/text.rs",
+            text: "    (digest == found)",
+            replacement: "    (digest == found || true)",
+        }],
+        test: unit(
+            "spiffe-source",
+            "deny::tests::a_mixture_of_two_lists_is_no_list_where_each_ends_in_its_digest",
+        ),
+    },
+    Control {
+        name: "deny-list-seen-once",
+        invariant: 5,
+        without: "a deny-list is believed at first sight",
+        edits: &[Edit {
+            file: "crates/spiffe-source/src/deny/file.rs",
+            text: "            if is_known || is(&last) {",
+            replacement: "            if is_known || is(&last) || true {",
+        }],
+        test: unit(
+            "spiffe-source",
+            "deny::tests::reading::a_list_that_is_there_for_one_look_only_is_not_believed",
+        ),
+    },
+    Control {
+        name: "deny-list-lost",
+        invariant: 5,
+        without: "a deny-list whose file cannot be read any more denies nobody",
+        edits: &[Edit {
+            file: "crates/spiffe-source/src/deny/lists.rs",
+            text: "            Err(problem) => self.file_problem = Some(problem),",
+            replacement: r"            Err(problem) => {
+                self.file_problem = Some(problem);
+                self.parts = self.parts.with_file(DenyList::new());
+            }",
+        }],
+        test: unit(
+            "spiffe-source",
+            "deny::tests::a_file_that_cannot_be_read_lifts_no_denial_and_is_told_beside_other_problems",
+        ),
+    },
+    Control {
+        name: "denied-serial-as-written",
+        invariant: 5,
+        without: "a denied serial number counts as it was written",
+        edits: &[Edit {
+            file: "crates/spiffe-source/src/deny/entry.rs",
+            text: "    let number = digits.trim_start_matches('0');",
+            replacement: "    let number = digits.as_str();",
+        }],
+        test: unit(
+            "spiffe-source",
+            "deny::tests::a_serial_number_is_the_same_however_it_is_written",
         ),
     },
     Control {

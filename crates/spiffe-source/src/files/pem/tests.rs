@@ -140,6 +140,7 @@ fn a_key_of_another_format_is_told_how_to_become_one_and_stays_secret() {
         assert!(error.is_key_format(), "{error}");
         let said = error.to_string();
         assert!(said.contains("openssl pkcs8 -topk8 -nocrypt"), "{said}");
+        assert!(said.contains("`privateKey.encoding: PKCS8`"), "{said}");
         assert!(!said.contains("c2VjcmV0"), "{said}");
     }
 }

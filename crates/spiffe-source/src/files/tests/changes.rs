@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::follow::Next;
 use super::steps::Stepped;
@@ -112,7 +113,7 @@ async fn a_set_that_is_torn_for_a_moment_leaves_no_trace() {
     assert!(Arc::ptr_eq(&stepped.snapshot(), &before));
     assert_eq!(stepped.status(), status);
 
-    stepped.age();
+    stepped.age().await;
     stepped.look().await;
     assert!(
         !stepped.trusts(PARTNER),
@@ -141,7 +142,7 @@ async fn what_changes_in_every_round_is_not_published_but_told() {
         assert_eq!(stepped.look().await, Next::Soon);
         assert_eq!(stepped.status().state(), State::Ready);
     }
-    stepped.age();
+    stepped.age().await;
     directory.put_own(HELPER, &one, &authority);
     assert_eq!(stepped.look().await, Next::Soon);
     stepped.complains("change all the time");
@@ -155,6 +156,146 @@ async fn what_changes_in_every_round_is_not_published_but_told() {
     directory.put_own(HELPER, &one, &authority);
     stepped.rest().await;
     assert_eq!(stepped.serial(), Some(one.serial()), "control");
+}
+
+#[tokio::test]
+async fn a_file_of_others_that_never_comes_to_rest_does_not_stop_the_own_rotation() {
+    let (authority, partner) = (authority("example.org"), super::authority(PARTNER));
+    let first = issue(&authority);
+    let good = |turn: usize| [format!("# {turn}\n").as_bytes(), &bundle(&partner)].concat();
+    let torn = |turn: usize| good(turn)[..100 + turn].to_vec();
+    let jwks = |turn: usize| [&partner.jwt_bundle()[..], &vec![b' '; turn]].concat();
+    type Contents<'c> = &'c dyn Fn(usize) -> Vec<u8>;
+    let cases: [(&str, Contents<'_>); 3] = [
+        (PARTNER_FILE, &good),
+        (PARTNER_FILE, &torn),
+        ("partner.test.json", &jwks),
+    ];
+    for (name, contents) in cases {
+        let directory = Directory::with(HELPER, &first, &authority);
+        directory.put(PARTNER_FILE, &bundle(&partner));
+        directory.put("partner.test.json", &partner.jwt_bundle());
+        let mut stepped = Stepped::new(&directory, &[PARTNER], &[PARTNER]);
+        stepped.rest().await;
+        let is_trusted = |stepped: &Stepped| match name {
+            PARTNER_FILE => stepped.trusts(PARTNER),
+            _ => stepped.trusts_tokens(PARTNER),
+        };
+        for turn in 1..20 {
+            let next = issue(&authority);
+            directory.put_own(HELPER, &next, &authority);
+            for part in 0..2 {
+                directory.put(name, &contents(turn * 2 + part));
+                assert_eq!(stepped.look().await, Next::Soon);
+            }
+            assert_eq!(stepped.serial(), Some(next.serial()), "{name} {turn}");
+            assert!(is_trusted(&stepped), "what it said before still counts");
+        }
+        stepped.age().await;
+        directory.put(name, &contents(1));
+        stepped.look().await;
+        assert!(!is_trusted(&stepped), "that does not go on for ever");
+        stepped.complains("changes all the time");
+        assert_eq!(stepped.status().state(), State::Ready);
+        let last = issue(&authority);
+        directory.put_own(HELPER, &last, &authority);
+        for turn in 2..4 {
+            directory.put(name, &contents(turn));
+            stepped.look().await;
+        }
+        assert_eq!(stepped.serial(), Some(last.serial()), "{name}");
+
+        directory.put(PARTNER_FILE, &bundle(&partner));
+        stepped.rest().await;
+        assert!(is_trusted(&stepped), "{name}: control");
+        assert_eq!(stepped.status().last_error(), None);
+    }
+}
+
+#[tokio::test]
+async fn own_files_that_never_come_to_rest_do_not_stop_a_withdrawal_of_trust() {
+    let (authority, partner) = (authority("example.org"), super::authority(PARTNER));
+    let old = issue(&authority);
+    let directory = Directory::with(HELPER, &old, &authority);
+    directory.put(PARTNER_FILE, &bundle(&partner));
+    let mut stepped = Stepped::new(&directory, &[PARTNER], &[]);
+    stepped.rest().await;
+    let change = || directory.put_own(HELPER, &issue(&authority), &authority);
+    directory.remove(PARTNER_FILE);
+    change();
+    stepped.look().await;
+    stepped.pass(Duration::from_secs(3)).await;
+    change();
+    stepped.look().await;
+    assert!(!stepped.trusts(PARTNER));
+    assert_eq!(stepped.serial(), Some(old.serial()));
+}
+
+#[tokio::test]
+async fn the_grace_begins_anew_with_what_is_new() {
+    let (authority, partner) = (authority("example.org"), super::authority(PARTNER));
+    let directory = Directory::with(HELPER, &issue(&authority), &authority);
+    let good = bundle(&partner);
+    directory.put(PARTNER_FILE, &good);
+    let mut stepped = Stepped::new(&directory, &[PARTNER], &[]);
+    stepped.rest().await;
+    let [chain, ..] = own(&issue(&authority), &authority);
+    directory.put("svid.pem", &chain);
+    for torn in [b"".as_slice(), &good[..100], &good[..200]] {
+        assert_eq!(stepped.look().await, Next::Soon);
+        stepped.pass(Duration::from_millis(1900)).await;
+        directory.put(PARTNER_FILE, torn);
+        for _ in 0..2 {
+            assert_eq!(stepped.look().await, Next::Soon);
+            assert!(stepped.trusts(PARTNER), "somebody is at work");
+        }
+    }
+    stepped.pass(Duration::from_millis(2100)).await;
+    assert_eq!(stepped.look().await, Next::Later);
+    assert!(!stepped.trusts(PARTNER), "control");
+}
+
+#[tokio::test]
+async fn a_bundle_that_has_lost_an_authority_counts_after_the_grace() {
+    let (authority, partner) = (authority("example.org"), super::authority(PARTNER));
+    authority.prepare().unwrap();
+    partner.prepare().unwrap();
+    let directory = Directory::with(HELPER, &issue(&authority), &authority);
+    let cases = [("bundle.pem", &authority), (PARTNER_FILE, &partner)];
+    for (name, authority) in cases {
+        directory.put(name, &bundle(authority));
+    }
+    let mut stepped = Stepped::new(&directory, &[PARTNER], &[]);
+    stepped.rest().await;
+    for (name, authority) in cases {
+        let shown = |stepped: &Stepped| {
+            let snapshot = stepped.snapshot();
+            snapshot
+                .bundle(authority.trust_domain())
+                .unwrap()
+                .authorities()
+                .len()
+        };
+        let whole = bundle(authority);
+        let cut = pem("CERTIFICATE", &authority.roots()[..1]);
+        assert!(whole.starts_with(&cut) && whole.len() > cut.len());
+        directory.put(name, &cut);
+        for _ in 0..5 {
+            assert_eq!(stepped.look().await, Next::Soon);
+            assert_eq!(shown(&stepped), 2, "{name}: the rest may follow");
+        }
+        directory.put(name, &whole);
+        assert_eq!(stepped.look().await, Next::Later);
+
+        directory.put(name, &cut);
+        stepped.look().await;
+        stepped.pass(Duration::from_millis(2100)).await;
+        assert_eq!(stepped.look().await, Next::Later);
+        assert_eq!(shown(&stepped), 1, "{name}: it is meant");
+        directory.put(name, &whole);
+        stepped.rest().await;
+        assert_eq!(shown(&stepped), 2, "{name}: what is added counts at once");
+    }
 }
 
 #[tokio::test]

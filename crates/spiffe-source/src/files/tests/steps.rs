@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use spiffe_peer::parse;
-use tokio::time::Instant;
 
 use super::super::Files;
 use super::super::follow::{Follower, Next};
@@ -25,6 +24,15 @@ pub(super) struct Stepped {
 impl Stepped {
     /// Follows the files of a directory, and those of further trust domains in it.
     pub(super) fn new(directory: &Directory, foreign: &[&str], jwt: &[&str]) -> Self {
+        Self::with_clock(directory, foreign, jwt, Clock::default())
+    }
+
+    pub(super) fn with_clock(
+        directory: &Directory,
+        foreign: &[&str],
+        jwt: &[&str],
+        clock: Clock,
+    ) -> Self {
         let mut files = Files::new(directory.0.path().to_owned());
         let named = |names: &[&str], kind: &str| {
             names
@@ -42,7 +50,7 @@ impl Stepped {
         let reader = Reader::new(provider, trusted, Picker::First);
         let keeper = Arc::new(Keeper::new(
             reader,
-            Clock::new(SystemTime::now),
+            clock,
             "a test".to_owned(),
             Default::default(),
         ));
@@ -66,14 +74,20 @@ impl Stepped {
     /// Looks as if what is there now had been there for long.
     pub(super) async fn rest_for_long(&mut self) {
         if self.look().await == Next::Soon {
-            self.age();
+            self.age().await;
             assert_eq!(self.look().await, Next::Later);
         }
     }
 
-    pub(super) fn age(&mut self) {
-        let long_ago = Instant::now().checked_sub(Duration::from_secs(60));
-        self.follower.differs_since = Some(long_ago.unwrap());
+    /// Lets time pass for the follower alone.
+    pub(super) async fn pass(&self, time: Duration) {
+        tokio::time::pause();
+        tokio::time::advance(time).await;
+        tokio::time::resume();
+    }
+
+    pub(super) async fn age(&self) {
+        self.pass(Duration::from_secs(60)).await;
     }
 
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {

@@ -4,6 +4,12 @@ fn denying(text: &str) -> DenyList {
     format!("{text}\nend").parse().unwrap()
 }
 
+/// The file names somebody.
+fn says(kept: &Kept, entry: &str) {
+    let prepared = kept.keeper.with_deny_file(denying(entry));
+    kept.keeper.deny_file(Ok(prepared));
+}
+
 /// With the own SVID in force.
 fn in_force() -> (Kept, Arc<Svid>) {
     let own = authority("example.org");
@@ -96,12 +102,12 @@ fn a_revision_holds_what_code_and_file_deny_and_an_equal_list_makes_none() {
         })
     };
     kept.keeper.deny(denying(ids[0]));
-    kept.keeper.deny_file(Ok(denying(ids[1])));
+    says(&kept, ids[1]);
     assert_eq!(denied(&kept), [true, true]);
     assert_eq!(kept.cause(), Some(Cause::DenyList));
     assert_eq!(kept.cause(), Some(Cause::DenyList));
     kept.keeper.deny(denying(ids[0]));
-    kept.keeper.deny_file(Ok(denying(ids[1])));
+    says(&kept, ids[1]);
     assert_eq!(kept.cause(), None, "nothing is new");
 
     kept.keeper.deny(DenyList::new());
@@ -114,8 +120,7 @@ fn a_revision_holds_what_code_and_file_deny_and_an_equal_list_makes_none() {
 fn an_unreadable_file_leaves_the_list_and_stays_visible_beside_other_problems() {
     let (mut kept, _svid) = in_force();
     let id = parse::workload_id("spiffe://example.org/file").unwrap();
-    kept.keeper
-        .deny_file(Ok(denying("spiffe://example.org/file")));
+    says(&kept, "spiffe://example.org/file");
     let revision = kept.snapshot().revision();
     assert_eq!(kept.cause(), Some(Cause::DenyList));
 
@@ -137,8 +142,7 @@ fn an_unreadable_file_leaves_the_list_and_stays_visible_beside_other_problems() 
     let own = authority("example.org");
     kept.keeper.update(&Material::new(good(&own, ID)));
     assert_eq!(kept.status().last_error(), Some(problem));
-    kept.keeper
-        .deny_file(Ok(denying("spiffe://example.org/file")));
+    says(&kept, "spiffe://example.org/file");
     assert_eq!(kept.status().last_error(), None);
     assert!(kept.snapshot().deny_list().denies_id(&id));
 }
