@@ -24,6 +24,9 @@ use crate::status::State;
 
 const FIRST_UPDATE: Duration = Duration::from_secs(30);
 
+/// How long the JWT bundles may take that an agent gives beside the SVIDs.
+const JWT_BUNDLES: Duration = Duration::from_secs(1);
+
 /// How a source is opened: from which feed `F`, whom beside the own trust domain it trusts, and
 /// which of several own SVIDs it uses.
 ///
@@ -143,8 +146,9 @@ impl<F: Feed> Builder<F> {
         self
     }
 
-    /// Calls this with every change, in order, beside the source: a slow or panicking callback
-    /// holds nothing up but later calls of its own.
+    /// Calls this with each change, in order, on a thread for blocking work: a slow or panicking
+    /// callback holds nothing up but later calls of its own. One that falls behind by more than 64
+    /// changes misses the oldest, and [`Change::missed`] tells how many.
     pub fn on_change(mut self, callback: impl FnMut(&Change) + Send + 'static) -> Self {
         self.on_change.push(Box::new(callback));
         self
@@ -170,7 +174,8 @@ impl<F: Feed> Builder<F> {
         self
     }
 
-    /// Starts the feed and waits for the first own SVID. From then on the source follows the feed
+    /// Starts the feed and waits for the first own SVID, and up to a second more for the JWT bundles
+    /// where the feed has such. From then on the source follows the feed
     /// until it is closed or the last clone of it is dropped.
     ///
     /// # Errors
@@ -195,7 +200,14 @@ impl<F: Feed> Builder<F> {
         let mut snapshots = source.keeper().snapshots();
         let first = first_svid(&mut snapshots, failures.clone());
         let failure = match timeout(first_update, first).await {
-            Ok(Ok(())) => return Ok(source),
+            Ok(Ok(())) => {
+                if source.jwt().is_some() {
+                    // They come on a stream of their own: whoever validates tokens at once should
+                    // not refuse the first. Nobody else has to wait for them.
+                    let _ = timeout(JWT_BUNDLES, source.keeper().jwt_heard()).await;
+                }
+                return Ok(source);
+            }
             Ok(Err(failure)) => failure,
             Err(_) => match failures.borrow().clone() {
                 None if source.status().state() == State::Denied => {

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::workload_api::socket::replaceable;
+
 /// The environment variables that name the agent's socket, in the order in which they are asked.
 /// The first is the specification's (SPIFFE Workload Endpoint, section 4), the second an alias.
 const VARIABLES: [&str; 2] = ["SPIFFE_ENDPOINT_SOCKET", "SPIRE_AGENT_SOCKET"];
@@ -57,6 +59,22 @@ impl Endpoint {
             "SPIFFE_ENDPOINT_SOCKET is not set; set it to the agent's socket, for instance `unix:///run/spire/sockets/agent.sock`",
             None,
         ))
+    }
+
+    /// The path of the agent's socket, where it is a Unix socket.
+    #[must_use]
+    pub fn socket(&self) -> Option<&Path> {
+        match &self.0 {
+            Address::Unix(path) => Some(path),
+            Address::Tcp(_) => None,
+        }
+    }
+
+    /// What speaks against the directories above the agent's socket: whoever can put another socket
+    /// in its place hands out identities.
+    #[must_use]
+    pub fn doubt(&self) -> Option<String> {
+        self.socket().and_then(replaceable)
     }
 
     pub(crate) fn address(&self) -> &Address {

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::SystemTime;
 
@@ -47,7 +48,7 @@ pub struct Status {
 pub enum State {
     /// No update has come yet.
     Starting,
-    /// The last update is in force, and news would arrive.
+    /// The last update is in force, and nothing is known to keep further ones from coming.
     Ready,
     /// No news can be had, or the last cannot be used; what came before is in force until it
     /// expires.
@@ -141,7 +142,8 @@ impl Status {
         self.svid.as_ref()
     }
 
-    /// The trust domains that are trusted, and how long their bundles can vouch.
+    /// The trust domains that are trusted or named, and how long their bundles can vouch. One without
+    /// authorities is trusted for nothing: perhaps its name is mistyped, or the feed has no bundle.
     #[must_use]
     pub fn bundles(&self) -> &[BundleStatus] {
         &self.bundles
@@ -253,8 +255,13 @@ pub struct BundleStatus {
 }
 
 impl BundleStatus {
-    /// One for every trust domain that a snapshot trusts in any way.
-    pub(crate) fn of(snapshot: &Snapshot) -> Vec<Self> {
+    /// One for every trust domain that a snapshot trusts in any way, and one for each that is named:
+    /// a name that was mistyped has no authorities.
+    pub(crate) fn of<'a>(
+        snapshot: &'a Snapshot,
+        named: impl Iterator<Item = &'a TrustDomain>,
+    ) -> Vec<Self> {
+        let domains: BTreeSet<_> = snapshot.trust_domains().chain(named).collect();
         let of = |domain: &TrustDomain| {
             let x509 = snapshot.bundle(domain);
             Self {
@@ -266,7 +273,7 @@ impl BundleStatus {
                     .map_or(0, |bundle| bundle.key_ids().count()),
             }
         };
-        snapshot.trust_domains().map(of).collect()
+        domains.into_iter().map(of).collect()
     }
 
     /// The trust domain.

@@ -37,7 +37,7 @@ impl<T: Send + Sync + 'static> Live<T> {
         let mut revision = first.revision();
         let follower = tokio::spawn(async move {
             while let Ok(snapshot) = source.changed().await {
-                if snapshot.revision() == revision {
+                if snapshot.revision() <= revision {
                     continue;
                 }
                 revision = snapshot.revision();

@@ -33,6 +33,8 @@ pub enum Gate {
     None,
     /// At most this much more than the peer, in the row's unit.
     AtMostMore(f64),
+    /// At most this many times the peer.
+    AtMostTimes(f64),
 }
 
 impl Row {
@@ -49,6 +51,10 @@ impl Row {
             Gate::AtMostMore(more) => (
                 Some(format!("at most {more} {unit} more")),
                 Some(ours - peer <= more),
+            ),
+            Gate::AtMostTimes(times) => (
+                Some(format!("at most {times} times")),
+                Some(ours <= times * peer),
             ),
         };
         let ratio = (peer != 0.0).then(|| ours / peer);

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use integration::place::{BOUND, Place, until};
 use integration::{SERVER, settled, with_tokens};
-use spiffe_source::{Cause, State};
+use spiffe_source::{Cause, Source, State};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_chaos-agent");
 
@@ -84,6 +84,17 @@ async fn threats_77_a_socket_that_is_replaced() {
     })
     .await;
     until(&source, |status| status.state() == State::Ready).await;
+    // The keys for tokens are those of the new agent as well.
+    let fresh = with_tokens(place.source().connect().await.unwrap()).await;
+    let keys = |source: &Source| -> Vec<String> {
+        let snapshot = source.snapshot();
+        let bundles = snapshot.jwt_bundles();
+        bundles
+            .flat_map(|bundle| bundle.key_ids().map(str::to_owned))
+            .collect()
+    };
+    let wanted = keys(&fresh);
+    settled(&source, |_| keys(&source) == wanted).await;
     old.kill().await;
 }
 

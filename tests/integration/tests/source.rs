@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use integration::place::until;
 use integration::{ALLOWED, FOREIGN, SERVER, agent, settled, source};
 use spiffe_devkit::{Agent, Code, Fault};
 use spiffe_peer::{TrustDomain, parse};
@@ -149,18 +150,12 @@ async fn a_broken_stream_leaves_what_holds_and_mends_itself() {
         },
     ] {
         agent.fault("server", fault).unwrap();
-        let mut status = source.status();
-        while status.last_error().is_none() {
-            tokio::task::yield_now().await;
-            status = source.status();
-        }
-        assert_eq!(status.state(), State::Stale);
+        until(&source, |status| status.state() == State::Stale).await;
+        let status = source.status();
         assert!(status.is_ready(), "what was said last holds: {status}");
         assert_eq!(source.snapshot(), before);
         agent.heal("server").unwrap();
-        while source.status().state() != State::Ready {
-            tokio::task::yield_now().await;
-        }
+        until(&source, |status| status.state() == State::Ready).await;
         assert_eq!(
             source.snapshot().revision(),
             before.revision(),

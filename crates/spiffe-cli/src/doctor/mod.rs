@@ -17,12 +17,18 @@ use crate::print;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The agent's socket; SPIFFE_ENDPOINT_SOCKET where it is not given
+    /// The agent's socket; SPIFFE_ENDPOINT_SOCKET, or else SPIRE_AGENT_SOCKET, where it is not given
     #[arg(long, value_name = "ENDPOINT")]
     socket: Option<String>,
     /// A foreign trust domain that ought to be trusted; may be said for several
     #[arg(long, value_name = "TRUST_DOMAIN")]
     trust: Vec<String>,
+    /// The ID of the SVID to use, where there are several; the first without this
+    #[arg(long, value_name = "SPIFFE_ID", conflicts_with = "hint")]
+    id: Option<String>,
+    /// The hint of the SVID to use, where there are several
+    #[arg(long, value_name = "HINT")]
+    hint: Option<String>,
     /// How many seconds the agent may take
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     wait: u64,
@@ -72,6 +78,12 @@ async fn examine(arguments: Arguments) -> Result<Report, Failure> {
         .first_update_within(Duration::from_secs(arguments.wait));
     for trust_domain in &arguments.trust {
         builder = builder.trust(trust_domain);
+    }
+    if let Some(id) = &arguments.id {
+        builder = builder.pick_id(id);
+    }
+    if let Some(hint) = &arguments.hint {
+        builder = builder.pick_hint(hint);
     }
     match builder.connect().await {
         Ok(source) => {

@@ -10,8 +10,7 @@ use crate::failure::Failure;
 
 /// Looks at the socket's file, where the endpoint is one.
 pub(super) fn examine(endpoint: &Endpoint, report: &mut Report) -> Result<(), Failure> {
-    let endpoint = endpoint.to_string();
-    let Some(path) = endpoint.strip_prefix("unix://").map(Path::new) else {
+    let Some(path) = endpoint.socket() else {
         return report.doubt(
             "socket",
             "a TCP endpoint: make sure that only this host's workloads can reach it",
@@ -20,14 +19,8 @@ pub(super) fn examine(endpoint: &Endpoint, report: &mut Report) -> Result<(), Fa
     match fs::metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => {
             let (owner, mode) = (metadata.uid(), metadata.mode() & 0o777);
-            match replaceable_in(path) {
-                Some(directory) => report.doubt(
-                    "socket",
-                    format!(
-                        "anybody can put another socket in its place: {} is writable for all; chmod o-w it",
-                        directory.display()
-                    ),
-                ),
+            match endpoint.doubt() {
+                Some(doubt) => report.doubt("socket", format!("{doubt}; chmod o-w it")),
                 None => report.good("socket", format!("of user {owner}, mode {mode:03o}")),
             }
         }
@@ -40,16 +33,6 @@ pub(super) fn examine(endpoint: &Endpoint, report: &mut Report) -> Result<(), Fa
         ),
         Err(error) => report.fault("socket", hint(path, &error)),
     }
-}
-
-/// The directory above in which everybody may replace what lies there.
-fn replaceable_in(path: &Path) -> Option<&Path> {
-    path.ancestors().skip(1).find(|directory| {
-        fs::metadata(directory).is_ok_and(|metadata| {
-            let is_sticky = metadata.mode() & 0o1000 != 0;
-            metadata.mode() & 0o002 != 0 && !is_sticky
-        })
-    })
 }
 
 fn hint(path: &Path, error: &io::Error) -> String {

@@ -30,7 +30,12 @@ impl Directory {
         Ok(Self(path))
     }
 
-    pub(super) fn write(&self, svid: &Svid, bundle: &X509Bundle) -> io::Result<()> {
+    /// Writes the SVID, and the bundles of its own and of further trust domains.
+    pub(super) fn write<'b>(
+        &self,
+        svid: &Svid,
+        bundles: impl IntoIterator<Item = &'b X509Bundle>,
+    ) -> io::Result<()> {
         let since = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
@@ -46,15 +51,21 @@ impl Directory {
             0o600,
             pem("PRIVATE KEY", [svid.expose_key()])?,
         )?;
-        put(
-            &data.join(BUNDLE),
-            0o644,
-            pem("CERTIFICATE", bundle.authorities())?,
-        )?;
+        let mut names = vec![SVID.to_owned(), KEY.to_owned()];
+        for bundle in bundles {
+            let domain = bundle.trust_domain();
+            let name = match domain == svid.spiffe_id().trust_domain() {
+                true => BUNDLE.to_owned(),
+                false => format!("{domain}.pem"),
+            };
+            let text = pem("CERTIFICATE", bundle.authorities())?;
+            put(&data.join(&name), 0o644, text)?;
+            names.push(name);
+        }
 
         let previous = fs::read_link(self.0.join(DATA)).ok();
         replace_link(&self.0, DATA_NEXT, DATA, version.as_ref())?;
-        for name in [SVID, KEY, BUNDLE] {
+        for name in &names {
             let target = Path::new(DATA).join(name);
             if fs::read_link(self.0.join(name)).ok().as_deref() != Some(&target) {
                 replace_link(&self.0, &format!("{name}.tmp"), name, target.as_os_str())?;

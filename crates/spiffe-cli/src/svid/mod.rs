@@ -32,8 +32,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Write svid.pem, svid_key.pem and bundle.pem, all three changed at once; they stay where the
-    /// identity is withdrawn
+    /// Write svid.pem, svid_key.pem and bundle.pem, all three changed at once, and DOMAIN.pem for each
+    /// domain that is trusted as well; they stay where the identity is withdrawn
     Write {
         #[command(flatten)]
         agent: Agent,
@@ -48,12 +48,18 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Agent {
-    /// The agent's socket; SPIFFE_ENDPOINT_SOCKET where it is not given
+    /// The agent's socket; SPIFFE_ENDPOINT_SOCKET, or else SPIRE_AGENT_SOCKET, where it is not given
     #[arg(long, value_name = "ENDPOINT")]
     socket: Option<String>,
     /// A foreign trust domain to trust as well; may be said for several
     #[arg(long, value_name = "TRUST_DOMAIN")]
     trust: Vec<String>,
+    /// The ID of the SVID to use, where there are several; the first without this
+    #[arg(long, value_name = "SPIFFE_ID", conflicts_with = "hint")]
+    id: Option<String>,
+    /// The hint of the SVID to use, where there are several
+    #[arg(long, value_name = "HINT")]
+    hint: Option<String>,
     /// How many seconds to wait for the first SVID
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     wait: u64,
@@ -79,6 +85,12 @@ async fn connect(agent: Agent) -> Result<Source, Failure> {
     if let Some(socket) = agent.socket {
         source = source.endpoint(socket);
     }
+    if let Some(id) = agent.id {
+        source = source.pick_id(id);
+    }
+    if let Some(hint) = agent.hint {
+        source = source.pick_hint(hint);
+    }
     source.connect().await.map_err(|error| {
         if error.is_configuration() {
             Failure::unusable(error)
@@ -97,13 +109,10 @@ async fn write(mut source: Source, dir: PathBuf, follow: bool) -> Result<(), Fai
         let snapshot = source.snapshot();
         // A withdrawn identity is not taken out of files: who reads them sees its end in the SVID.
         if let Some(svid) = snapshot.svid() {
-            let bundle = snapshot.bundle(svid.spiffe_id().trust_domain());
-            let bundle = bundle.ok_or_else(|| {
-                Failure::failed("the agent gave no bundle of the own trust domain")
-            })?;
-            let set = Some((svid.clone(), bundle.clone()));
+            let bundles: Vec<_> = snapshot.bundles().cloned().collect();
+            let set = Some((svid.clone(), bundles.clone()));
             if set != written {
-                directory.write(svid, bundle).map_err(Failure::failed)?;
+                directory.write(svid, &bundles).map_err(Failure::failed)?;
                 print(&show::line(svid))?;
                 written = set;
             }

@@ -14,6 +14,9 @@ pub(super) fn describe(snapshot: &Snapshot) -> String {
             "  fingerprint {}",
             svid.verified().to_peer().fingerprint
         );
+        for certificate in svid.verified().certificates().take(1) {
+            let _ = writeln!(text, "  key-sha256:{}", certificate.key_sha256());
+        }
         if let Some(hint) = svid.hint() {
             let _ = writeln!(text, "  hint {hint}");
         }

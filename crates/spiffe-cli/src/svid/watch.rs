@@ -18,6 +18,9 @@ pub(super) async fn run(source: Source, json: bool) -> Result<(), Failure> {
             _ = terminate.recv() => return Ok(()),
             change = changes.next() => {
                 let change = change.map_err(Failure::failed)?;
+                if change.missed() > 0 && !json {
+                    print(&format!("{} changes were too fast to be shown\n", change.missed()))?;
+                }
                 if json {
                     print_json(&change)?;
                 } else {

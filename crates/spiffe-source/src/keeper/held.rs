@@ -79,7 +79,13 @@ impl Held {
         Snapshot::new(0, svids, bundles, self.jwt.clone(), denied)
     }
 
-    pub(super) fn status(&self, before: &Status, next: &Snapshot, now: SystemTime) -> Status {
+    pub(super) fn status<'a>(
+        &self,
+        before: &Status,
+        next: &'a Snapshot,
+        named: impl Iterator<Item = &'a TrustDomain>,
+        now: SystemTime,
+    ) -> Status {
         let in_use = self.own.svids.first().map(|svid| svid.verified());
         let own_entry = in_use.and_then(|svid| self.deny.both().denies(svid));
         let denied = in_use.zip(own_entry).map(|(svid, entry)| {
@@ -107,7 +113,7 @@ impl Held {
             origin: before.origin.clone(),
             revision: next.revision(),
             svid: self.own.svids.first().map(|svid| SvidSummary::of(svid)),
-            bundles: BundleStatus::of(next),
+            bundles: BundleStatus::of(next, named),
             last_update: self.last_update,
             last_error: self.deny.and_file_problem(
                 own_problem

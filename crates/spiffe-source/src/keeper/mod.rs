@@ -21,7 +21,7 @@ use crate::error::Failure;
 use crate::material::Material;
 use crate::observe::{self, Outcome};
 use crate::snapshot::Snapshot;
-use crate::status::{State, Status};
+use crate::status::Status;
 
 /// The one place where material becomes a revision. Writers take turns; readers never wait for
 /// them, since what they read is published whole.
@@ -37,6 +37,8 @@ pub(crate) struct Keeper {
     status: watch::Sender<Status>,
     failure: watch::Sender<Option<Failure>>,
     changes: Mutex<Option<broadcast::Sender<Change>>>,
+    /// Whether there was a first word on the JWT bundles, good or bad.
+    jwt_heard: watch::Sender<bool>,
 }
 
 /// The JWK Sets that a feed has, by trust domain, and why one that should be here is not.
@@ -52,7 +54,7 @@ impl Keeper {
             deny,
             ..Held::default()
         };
-        observe::state(State::Starting);
+        observe::begin(reader.named());
         Self {
             reader,
             clock,
@@ -63,6 +65,7 @@ impl Keeper {
             status: watch::Sender::new(Status::starting(origin)),
             failure: watch::Sender::new(None),
             changes: Mutex::new(Some(broadcast::Sender::new(KEPT_CHANGES))),
+            jwt_heard: watch::Sender::new(false),
         }
     }
 
@@ -93,6 +96,12 @@ impl Keeper {
 
     pub(crate) fn failures(&self) -> watch::Receiver<Option<Failure>> {
         self.failure.subscribe()
+    }
+
+    /// Waits for the first word on the JWT bundles.
+    pub(crate) async fn jwt_heard(&self) {
+        // The sender lives as long as this does.
+        let _ = self.jwt_heard.subscribe().wait_for(|heard| *heard).await;
     }
 
     /// The changes from now on; a closed source has none.
@@ -204,6 +213,7 @@ impl Keeper {
         held.jwt_feed_problem = None;
         let problems = self.read_jwt_bundles(&mut held);
         let published = self.publish(held, Cause::Update, now);
+        self.jwt_heard.send_replace(true);
         for problem in &problems {
             tracing::warn!(target: "spiffe_source", problem, "a part of an update cannot be used");
         }
@@ -294,6 +304,7 @@ impl Keeper {
         let is_told = held.jwt_feed_problem.as_ref() == Some(&problem);
         held.jwt_feed_problem = Some(problem.clone());
         let published = self.publish(held, self.by_the_clock(), now);
+        self.jwt_heard.send_replace(true);
         if is_told {
             tracing::debug!(target: "spiffe_source", problem, "still no news of JWT bundles");
         } else {
@@ -384,7 +395,12 @@ impl Keeper {
         let before = self.current();
         let next = before.followed_by(held.in_force(now)).map(Arc::new);
         let shown = self.status.borrow().clone();
-        let status = held.status(&shown, next.as_ref().unwrap_or(&before), now);
+        let status = held.status(
+            &shown,
+            next.as_ref().unwrap_or(&before),
+            self.reader.named(),
+            now,
+        );
         if let Some(next) = &next {
             self.current.store(next.clone());
         }

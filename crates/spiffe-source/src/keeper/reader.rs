@@ -80,6 +80,11 @@ impl Reader {
         &self.provider
     }
 
+    /// The trust domains that the operator has named.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &TrustDomain> {
+        self.federated.iter()
+    }
+
     /// Reads the own part.
     ///
     /// # Errors

@@ -2,11 +2,71 @@
 
 use std::time::{Duration, SystemTime};
 
-use metrics::{counter, gauge, histogram};
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 use crate::change::Change;
 use crate::snapshot::Snapshot;
 use crate::status::State;
+
+/// Names every figure, and begins every counter at zero: an alert on an increase sees no first event
+/// of a counter that begins with it.
+pub(super) fn begin() {
+    describe_gauge!(
+        "spiffe_svid_expiry_timestamp_seconds",
+        Unit::Seconds,
+        "When the own SVID ends; 0 without one"
+    );
+    describe_gauge!(
+        "spiffe_bundle_expiry_timestamp_seconds",
+        Unit::Seconds,
+        "When the last authority of a trust domain ends; 0 where it has none"
+    );
+    describe_gauge!("spiffe_source_state", "1 for the state that holds");
+    describe_counter!(
+        "spiffe_svid_updates_total",
+        "Updates by what became of them"
+    );
+    describe_counter!(
+        "spiffe_svid_rotations_total",
+        "How often one own SVID has followed another"
+    );
+    describe_counter!(
+        "spiffe_source_reconnects_total",
+        "Further attempts to get news"
+    );
+    describe_counter!(
+        "spiffe_source_withdrawals_total",
+        "How often the identity was taken back"
+    );
+    describe_histogram!(
+        "spiffe_svid_update_duration_seconds",
+        Unit::Seconds,
+        "Verifying and applying an update"
+    );
+    describe_histogram!(
+        "spiffe_workload_api_answer_seconds",
+        Unit::Seconds,
+        "The first answer on a stream of the agent"
+    );
+    describe_counter!(
+        "spiffe_jwt_svid_fetches_total",
+        "Questions for a JWT-SVID by what became of them"
+    );
+    for result in ["applied", "partial", "refused", "unchanged"] {
+        counter!("spiffe_svid_updates_total", "result" => result).increment(0);
+    }
+    counter!("spiffe_svid_rotations_total").increment(0);
+    counter!("spiffe_source_reconnects_total").increment(0);
+    counter!("spiffe_source_withdrawals_total").increment(0);
+    gauge!("spiffe_svid_expiry_timestamp_seconds").set(0.0);
+}
+
+/// A trust domain that is named, until there is a bundle of it.
+pub(super) fn named(trust_domain: String) {
+    gauge!("spiffe_bundle_expiry_timestamp_seconds", "trust_domain" => trust_domain).set(0.0);
+}
 
 pub(super) fn update(result: &'static str, took: Duration) {
     counter!("spiffe_svid_updates_total", "result" => result).increment(1);

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use spiffe_peer::SpiffeId;
+use spiffe_peer::{SpiffeId, TrustDomain};
 
 use crate::change::Change;
 use crate::jwt::JwtSvidError;
@@ -28,6 +28,16 @@ impl Outcome {
             Self::Partial => "partial",
             Self::Refused => "refused",
         }
+    }
+}
+
+/// A source begins, which trusts these domains beside its own.
+pub(crate) fn begin<'a>(_named: impl Iterator<Item = &'a TrustDomain>) {
+    #[cfg(feature = "metrics")]
+    {
+        figures::begin();
+        _named.for_each(|domain| figures::named(domain.to_string()));
+        figures::state(State::Starting);
     }
 }
 

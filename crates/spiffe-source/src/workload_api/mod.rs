@@ -13,7 +13,7 @@ pub mod messages;
 )]
 mod messages;
 mod overdue;
-mod socket;
+pub(crate) mod socket;
 mod streams;
 mod tokens;
 

@@ -43,17 +43,22 @@ impl SocketCheck {
                 "it belongs to user {user}, who is neither root nor this process's; if that is the agent's user, say so with `agent_user`"
             ));
         }
-        let open = path.ancestors().skip(1).find(|directory| {
-            fs::metadata(directory).is_ok_and(|metadata| {
-                let is_sticky = metadata.mode() & 0o1000 != 0;
-                metadata.mode() & 0o002 != 0 && !is_sticky
-            })
-        })?;
-        Some(format!(
-            "anybody can put another in its place, since {} is writable for all",
-            open.display()
-        ))
+        replaceable(path)
     }
+}
+
+/// Says so where everybody can put another file in the place of the one at `path`.
+pub(crate) fn replaceable(path: &Path) -> Option<String> {
+    let open = path.ancestors().skip(1).find(|directory| {
+        fs::metadata(directory).is_ok_and(|metadata| {
+            let is_sticky = metadata.mode() & 0o1000 != 0;
+            metadata.mode() & 0o002 != 0 && !is_sticky
+        })
+    })?;
+    Some(format!(
+        "anybody can put another in its place, since {} is writable for all",
+        open.display()
+    ))
 }
 
 /// A file, whatever its name. The number of a file that was removed may be given to the next, and

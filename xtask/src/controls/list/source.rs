@@ -6,7 +6,7 @@ const KEEPER: &str = "crates/spiffe-source/src/keeper/mod.rs";
 const HELD: &str = "crates/spiffe-source/src/keeper/held.rs";
 const READER: &str = "crates/spiffe-source/src/keeper/reader.rs";
 
-pub(super) const CONTROLS: [Control; 9] = [
+pub(super) const CONTROLS: [Control; 10] = [
     Control {
         name: "foreign-breaks-all",
         invariant: 8,
@@ -85,8 +85,8 @@ pub(super) const CONTROLS: [Control; 9] = [
         without: "an unusable own part takes the own SVID away",
         edits: &[Edit {
             file: KEEPER,
-            text: "own.unwrap_or_else(|_| self.reader.kept(&held.own, material));",
-            replacement: "own.unwrap_or_default();",
+            text: "            Err(unusable) => match self.reader.kept(&held.own, material, &unusable) {",
+            replacement: "            Err(unusable) => match Some(reader::Own::default()) {",
         }],
         test: unit(
             "spiffe-source",
@@ -147,6 +147,20 @@ pub(super) const CONTROLS: [Control; 9] = [
         test: unit(
             "spiffe-source",
             "files::tests::a_key_that_everybody_can_read_is_refused_or_used_by_setting",
+        ),
+    },
+    Control {
+        name: "left-out-identity",
+        invariant: 5,
+        without: "an identity that an update leaves out stays in force where a picker is set",
+        edits: &[Edit {
+            file: READER,
+            text: "        if all_read && !is_given && !material.svids.is_empty() {",
+            replacement: "        if false && all_read && !is_given {",
+        }],
+        test: unit(
+            "spiffe-source",
+            "keeper::tests::conformance_68_an_identity_that_an_update_leaves_out_is_taken_back_whatever_picks_it",
         ),
     },
 ];
