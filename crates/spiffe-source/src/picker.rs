@@ -90,6 +90,7 @@ impl fmt::Display for Offered<'_> {
                 Err(_) => f.write_str("an unusable one")?,
             }
             if let Some(hint) = &candidate.hint {
+                let hint: String = hint.chars().take(80).collect();
                 write!(f, " (hint `{}`)", hint.escape_debug())?;
             }
         }

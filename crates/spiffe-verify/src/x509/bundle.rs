@@ -101,6 +101,16 @@ impl X509Bundle {
         self.roots.iter().map(|root| root.der.as_slice())
     }
 
+    /// Whether these bytes are the ones that the bundle was read from, so that they need not be read
+    /// again.
+    #[must_use]
+    pub fn is_made_of(&self, concatenated: &[u8]) -> bool {
+        let rest = self
+            .authorities()
+            .try_fold(concatenated, |rest, der| rest.strip_prefix(der));
+        rest.is_some_and(<[u8]>::is_empty)
+    }
+
     /// When the last of the authorities expires: from then on the bundle vouches for nobody.
     #[must_use]
     pub fn not_after(&self) -> SystemTime {

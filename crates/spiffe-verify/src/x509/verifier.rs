@@ -5,7 +5,10 @@ use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use sha2::{Digest, Sha256};
 use spiffe_peer::{Fingerprint, TrustDomain};
-use webpki::{EndEntityCert, KeyUsage};
+use webpki::{
+    EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage,
+    RequiredEkuNotFoundContext,
+};
 
 use super::bundle::{AuthorityId, X509Bundle, authority_id};
 use super::certificate::Certificate;
@@ -31,6 +34,43 @@ pub enum Purpose {
     Client,
     /// The chain is a server's.
     Server,
+    /// The chain is one's own, to be presented at either end.
+    Both,
+}
+
+/// Where a certificate names extended key usages, those of the purpose are among them (X509-SVID,
+/// section 4.4).
+struct Usage(Purpose);
+
+impl ExtendedKeyUsageValidator for Usage {
+    fn validate(&self, named: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        let wanted: &[(KeyUsage, &[usize])] = &[
+            (KeyUsage::client_auth(), KeyUsage::CLIENT_AUTH_REPR),
+            (KeyUsage::server_auth(), KeyUsage::SERVER_AUTH_REPR),
+        ];
+        let wanted = match self.0 {
+            Purpose::Client => wanted.get(..1),
+            Purpose::Server => wanted.get(1..),
+            Purpose::Both => Some(wanted),
+        };
+        let present = named
+            .map(|id| Ok(id?.to_decoded_oid()))
+            .collect::<Result<Vec<_>, webpki::Error>>()?;
+        let lacks = |oid: &[usize]| !present.is_empty() && !present.iter().any(|id| id == oid);
+        match wanted
+            .unwrap_or_default()
+            .iter()
+            .find(|(_, oid)| lacks(oid))
+        {
+            None => Ok(()),
+            Some((required, _)) => Err(webpki::Error::RequiredEkuNotFoundContext(
+                RequiredEkuNotFoundContext {
+                    required: *required,
+                    present,
+                },
+            )),
+        }
+    }
 }
 
 /// Verifies X.509-SVIDs: the shape of the chain first, then what the leaf says, then signatures
@@ -155,10 +195,6 @@ impl X509Verifier {
         bundle: &X509Bundle,
         now: SystemTime,
     ) -> Result<(AuthorityId, SystemTime), X509Error> {
-        let usage = match purpose {
-            Purpose::Client => KeyUsage::client_auth(),
-            Purpose::Server => KeyUsage::server_auth(),
-        };
         let anchors = bundle.anchors_at(now);
         let time = UnixTime::since_unix_epoch(
             now.duration_since(SystemTime::UNIX_EPOCH)
@@ -172,7 +208,7 @@ impl X509Verifier {
                 &anchors,
                 issuers,
                 time,
-                usage,
+                Usage(purpose),
                 None,
                 None,
             )

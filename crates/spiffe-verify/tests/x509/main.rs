@@ -62,7 +62,7 @@ fn fault_of(change: impl FnOnce(Leaf) -> Leaf) -> X509Fault {
 fn a_good_chain_is_an_identity() {
     let authority = Authority::new(TD);
     let chain = authority.issue(&Leaf::new(ID));
-    for purpose in [Purpose::Client, Purpose::Server] {
+    for purpose in [Purpose::Client, Purpose::Server, Purpose::Both] {
         let verified =
             verify_at(&chain, &[&authority.bundle()], purpose, SystemTime::now()).unwrap();
         assert_eq!(verified.spiffe_id().to_string(), ID);
@@ -192,7 +192,11 @@ fn conformance_28_extended_key_usage_covers_the_role() {
         (vec![ServerAuth], false, true),
     ] {
         let chain = authority.issue(&Leaf::new(ID).extended(usages.clone()));
-        for (purpose, good) in [(Purpose::Client, client), (Purpose::Server, server)] {
+        for (purpose, good) in [
+            (Purpose::Client, client),
+            (Purpose::Server, server),
+            (Purpose::Both, client && server),
+        ] {
             let verdict = verify_at(&chain, &[&authority.bundle()], purpose, now);
             assert_eq!(verdict.is_ok(), good, "{usages:?} as {purpose:?}");
             if let Err(error) = verdict {

@@ -190,12 +190,11 @@ fn arriving(
         their_agent,
         _sockets,
     } = Pair::open(runtime, offer, named)?;
-    let rounds = rounds(offer);
     let (mut our_turn, mut their_turn) = (0, 0);
     let mut our_changes = ours.clone();
     let mut their_changes = theirs.updated();
     let (ours_took, theirs_took) = interleaved_all(
-        rounds,
+        ROUNDS,
         || {
             our_turn += 1;
             let (message, leaf) = turn(offer, our_turn);
@@ -304,14 +303,6 @@ async fn spent(work: impl Future<Output = ()>) -> [Duration; 2] {
     [begun.elapsed(), thread_cpu() - computed]
 }
 
-fn rounds(offer: &Offer) -> usize {
-    if offer.foreign.len() < 1000 {
-        ROUNDS
-    } else {
-        31
-    }
-}
-
 fn size(offer: &Offer, named: bool) -> String {
     match (offer.foreign.len(), named) {
         (1, true) => "1 foreign bundle".to_owned(),
@@ -369,7 +360,7 @@ fn applying(runtime: &Runtime, offer: &Offer, named: bool) -> Result<Applied, Fa
         assert!(shows(&source, leaf), "the update is in force");
         spent
     };
-    let (spent, _) = interleaved(rounds(offer), &mut apply, || Duration::ZERO);
+    let (spent, _) = interleaved(ROUNDS, &mut apply, || Duration::ZERO);
     Ok((size(offer, named), spent.as_secs_f64() * 1e6))
 }
 
