@@ -52,7 +52,11 @@ fn forms(secret: &[u8]) -> Vec<String> {
         .to_owned();
     // As `bytes` shows itself. Longer, since a short stretch may be a name that is no secret.
     let escaped = secret.get(secret.len() / 3..secret.len() / 3 + 40).unwrap();
-    let escaped = escaped.escape_ascii().to_string();
+    let escaped = format!("{:?}", bytes::Bytes::copy_from_slice(escaped));
+    let escaped = escaped
+        .trim_start_matches("b\"")
+        .trim_end_matches('"')
+        .to_owned();
     vec![hex.to_uppercase(), hex, list, base64, escaped]
 }
 

@@ -15,7 +15,8 @@ pub(super) const CONTROLS: [Control; 10] = [
             file: KEEPER,
             text: "        let own = self.reader.own(material, now, &mut problems);",
             replacement: r"        let mut refused = Vec::new();
-        let _ = self.reader.foreign(&held.foreign, material, None, &mut refused);
+        let known = lock(&self.held).foreign.clone();
+        let _ = self.reader.foreign(&known, material, None, &mut refused);
         if !refused.is_empty() {
             return false;
         }
