@@ -31,6 +31,16 @@ pub(super) struct Held {
     pub(super) feed_problem: Option<(String, SystemTime)>,
     pub(super) last_update: Option<SystemTime>,
     pub(super) reconnects: u64,
+    /// What depended on the time when it was looked at last.
+    pub(super) timely: Timely,
+}
+
+/// What can change by the clock alone: how many of the own SVIDs have not ended, and what speaks
+/// against the one in use.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Timely {
+    svids: usize,
+    unusable: Option<String>,
 }
 
 impl Held {
@@ -53,15 +63,22 @@ impl Held {
         self.jwt_raw.clear();
     }
 
+    pub(super) fn timely(&self, now: SystemTime) -> Timely {
+        let svids = self.own.svids.iter();
+        Timely {
+            svids: svids.filter(|svid| has_not_ended(svid, now)).count(),
+            unusable: self.unusable(now),
+        }
+    }
+
     /// What of this is in force at a moment.
     pub(super) fn in_force(&self, now: SystemTime) -> Snapshot {
         // Without an identity there is no trust either.
         if self.closed || self.withdrawn || self.own.svids.is_empty() {
             return Snapshot::nothing(0, self.deny.both().clone());
         }
-        // A clock that went back does not make an SVID invalid that was valid later on.
         let is_in_force = |svid: &Arc<Svid>| {
-            now < svid.verified().not_after() && self.deny.both().denies(svid.verified()).is_none()
+            has_not_ended(svid, now) && self.deny.both().denies(svid.verified()).is_none()
         };
         let in_use = self.own.svids.first();
         let svids = if in_use.is_some_and(is_in_force) {
@@ -147,4 +164,9 @@ impl Held {
         (!self.own.bundle.as_ref().is_some_and(vouches))
             .then(|| "the own bundle does not vouch for the own SVID any more".to_owned())
     }
+}
+
+/// A clock that went back does not make an SVID invalid that was valid later on.
+fn has_not_ended(svid: &Svid, now: SystemTime) -> bool {
+    now < svid.verified().not_after()
 }

@@ -1,22 +1,25 @@
 //! Holds what the feed has brought, and says what of it is in force at the moment.
 
+mod deny;
 mod held;
+mod jwt;
+mod outlet;
 mod reader;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::SystemTime;
 
-use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
-use spiffe_peer::TrustDomain;
 use tokio::sync::{broadcast, watch};
 
 use self::held::Held;
+pub(crate) use self::jwt::JwtMaterial;
+use self::outlet::{News, Outlet};
 pub(crate) use self::reader::Reader;
-use crate::change::{Cause, Change, KEPT_CHANGES, SvidSummary};
+use crate::change::{Cause, Change};
 use crate::clock::Clock;
-use crate::deny::{DenyList, DenyLists, DenyParts};
+use crate::deny::DenyLists;
 use crate::error::Failure;
 use crate::material::Material;
 use crate::observe::{self, Outcome};
@@ -31,25 +34,15 @@ pub(crate) struct Keeper {
     /// Updates come in order, though they are verified before anything is locked.
     updating: Mutex<()>,
     held: Mutex<Held>,
-    /// The snapshot in force for those who only read it; the other for those who wait for the next.
-    current: ArcSwap<Snapshot>,
-    snapshot: watch::Sender<Arc<Snapshot>>,
-    status: watch::Sender<Status>,
+    outlet: Outlet,
     failure: watch::Sender<Option<Failure>>,
-    changes: Mutex<Option<broadcast::Sender<Change>>>,
     /// Whether there was a first word on the JWT bundles, good or bad.
     jwt_heard: watch::Sender<bool>,
 }
 
-/// The JWK Sets that a feed has, by trust domain, and why one that should be here is not.
-pub(crate) struct JwtMaterial {
-    pub(crate) bundles: BTreeMap<TrustDomain, Vec<u8>>,
-    pub(crate) problem: Option<String>,
-}
-
 impl Keeper {
     pub(crate) fn new(reader: Reader, clock: Clock, origin: String, deny: DenyLists) -> Self {
-        let nothing = Arc::new(Snapshot::nothing(0, deny.both().clone()));
+        let nothing = Snapshot::nothing(0, deny.both().clone());
         let held = Held {
             deny,
             ..Held::default()
@@ -60,11 +53,8 @@ impl Keeper {
             clock,
             updating: Mutex::new(()),
             held: Mutex::new(held),
-            current: ArcSwap::new(nothing.clone()),
-            snapshot: watch::Sender::new(nothing),
-            status: watch::Sender::new(Status::starting(origin)),
+            outlet: Outlet::new(nothing, Status::starting(origin)),
             failure: watch::Sender::new(None),
-            changes: Mutex::new(Some(broadcast::Sender::new(KEPT_CHANGES))),
             jwt_heard: watch::Sender::new(false),
         }
     }
@@ -79,36 +69,28 @@ impl Keeper {
 
     /// The snapshot in force. Takes no lock.
     pub(crate) fn current(&self) -> Arc<Snapshot> {
-        self.current.load_full()
+        self.outlet.current()
     }
 
     pub(crate) fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
-        self.snapshot.subscribe()
+        self.outlet.snapshots()
     }
 
     pub(crate) fn status(&self) -> Status {
-        self.status.borrow().clone()
+        self.outlet.status()
     }
 
     pub(crate) fn statuses(&self) -> watch::Receiver<Status> {
-        self.status.subscribe()
+        self.outlet.statuses()
     }
 
     pub(crate) fn failures(&self) -> watch::Receiver<Option<Failure>> {
         self.failure.subscribe()
     }
 
-    /// Waits for the first word on the JWT bundles.
-    pub(crate) async fn jwt_heard(&self) {
-        // The sender lives as long as this does.
-        let _ = self.jwt_heard.subscribe().wait_for(|heard| *heard).await;
-    }
-
     /// The changes from now on; a closed source has none.
     pub(crate) fn changes(&self) -> broadcast::Receiver<Change> {
-        lock(&self.changes)
-            .as_ref()
-            .map_or_else(|| broadcast::channel(1).1, broadcast::Sender::subscribe)
+        self.outlet.changes()
     }
 
     /// Applies the full set of X.509 material. A broken part breaks only what it touches: the own
@@ -130,6 +112,7 @@ impl Keeper {
             return false;
         }
         let is_usable = own.is_ok();
+        let domain_before = held.own.trust_domain().cloned();
         let mut withdrawn = None;
         match own {
             Ok(own) => {
@@ -156,14 +139,18 @@ impl Keeper {
         held.foreign = self
             .reader
             .foreign(&held.foreign, material, own_domain, &mut problems);
+        held.other_problem = problems.first().cloned();
+        let is_other_domain = held.own.trust_domain() != domain_before.as_ref();
         if let Some(jwt) = jwt {
             held.jwt_raw = jwt.bundles;
-            held.jwt_feed_problem = None;
-            problems.extend(jwt.problem);
+            held.jwt_feed_problem = jwt.problem;
+            problems.extend(held.jwt_feed_problem.clone());
+            problems.extend(self.read_jwt_bundles(&mut held));
+        } else if is_other_domain {
+            // Which JWT bundles count depends on whose identity this is.
+            problems.extend(self.read_jwt_bundles(&mut held));
         }
-        problems.extend(self.read_jwt_bundles(&mut held));
         let own_problem = held.own_problem.clone();
-        held.other_problem = problems.first().cloned();
         held.last_update = Some(now);
         self.failure.send_replace(match (&withdrawn, &own_problem) {
             (Some(reason), _) => Some(Failure::TakenBack(reason.clone())),
@@ -174,7 +161,7 @@ impl Keeper {
         } else {
             Cause::Update
         };
-        let published = self.publish(held, cause, now);
+        let news = self.publish(held, cause, now);
         let is_in_force = is_usable && self.current().svid().is_some();
         for problem in withdrawn.iter().chain(&own_problem).chain(&problems) {
             tracing::warn!(target: "spiffe_source", problem, "a part of an update cannot be used");
@@ -187,8 +174,8 @@ impl Keeper {
             (true, false) => Outcome::Partial,
             (true, true) => Outcome::Applied,
         };
-        observe::update(outcome, published.change.is_some(), started.elapsed());
-        self.tell(published);
+        observe::update(outcome, news.is_revision(), started.elapsed());
+        self.outlet.tell(news);
         is_in_force
     }
 
@@ -203,37 +190,6 @@ impl Keeper {
         self.reader
             .foreign(&BTreeMap::new(), material, own_domain, &mut problems);
         problems.into_iter().next()
-    }
-
-    /// Applies the full set of JWT bundles.
-    pub(crate) fn update_jwt_bundles(&self, raw: BTreeMap<TrustDomain, Vec<u8>>) -> bool {
-        let now = self.clock.now();
-        let mut held = lock(&self.held);
-        held.jwt_raw = raw;
-        held.jwt_feed_problem = None;
-        let problems = self.read_jwt_bundles(&mut held);
-        let published = self.publish(held, Cause::Update, now);
-        self.jwt_heard.send_replace(true);
-        for problem in &problems {
-            tracing::warn!(target: "spiffe_source", problem, "a part of an update cannot be used");
-        }
-        self.tell(published);
-        problems.is_empty()
-    }
-
-    fn read_jwt_bundles(&self, held: &mut Held) -> Vec<String> {
-        let mut problems = Vec::new();
-        held.jwt = self
-            .reader
-            .jwt_bundles(&held.jwt, &held.jwt_raw, &held.own, &mut problems);
-        // Until the own trust domain is known, any of them may be its bundle.
-        if !held.own.svids.is_empty() {
-            let own = &held.own;
-            held.jwt_raw
-                .retain(|domain, _| self.reader.trusts(domain, own));
-        }
-        held.jwt_problem = problems.first().cloned();
-        problems
     }
 
     /// Notes that no news can be had, or that everything is taken back.
@@ -260,7 +216,7 @@ impl Keeper {
             self.by_the_clock()
         };
         self.failure.send_replace(Some(failure));
-        let published = self.publish(held, cause, now);
+        let news = self.publish(held, cause, now);
         if is_told {
             tracing::debug!(target: "spiffe_source", error = text, "still no news of SVIDs and bundles");
         } else {
@@ -269,12 +225,12 @@ impl Keeper {
         if is_withdrawal {
             observe::withdrawal();
         }
-        self.tell(published);
+        self.outlet.tell(news);
     }
 
     /// Why there would be a new revision although nothing was brought.
     fn by_the_clock(&self) -> Cause {
-        if self.current.load().svid().is_some() {
+        if self.current().svid().is_some() {
             Cause::Expiry
         } else {
             Cause::ClockChange
@@ -297,73 +253,14 @@ impl Keeper {
         self.failure.send_replace(Some(failure));
     }
 
-    /// Notes a problem that the own SVIDs outlive.
-    pub(crate) fn mention(&self, problem: String) {
-        let now = self.clock.now();
-        let mut held = lock(&self.held);
-        let is_told = held.jwt_feed_problem.as_ref() == Some(&problem);
-        held.jwt_feed_problem = Some(problem.clone());
-        let published = self.publish(held, self.by_the_clock(), now);
-        self.jwt_heard.send_replace(true);
-        if is_told {
-            tracing::debug!(target: "spiffe_source", problem, "still no news of JWT bundles");
-        } else {
-            tracing::warn!(target: "spiffe_source", problem, "no news of JWT bundles");
-        }
-        self.tell(published);
-    }
-
     /// Counts a further attempt to get news.
     pub(crate) fn retries(&self) {
         let now = self.clock.now();
         let mut held = lock(&self.held);
         held.reconnects = held.reconnects.saturating_add(1);
-        let published = self.publish(held, self.by_the_clock(), now);
+        let news = self.publish(held, self.by_the_clock(), now);
         observe::reconnect();
-        self.tell(published);
-    }
-
-    /// Replaces the part of the deny-list that comes from code.
-    pub(crate) fn deny(&self, list: DenyList) {
-        let now = self.clock.now();
-        let parts = lock(&self.held).deny.parts().clone();
-        let prepared = parts.with_code(list);
-        let mut held = lock(&self.held);
-        held.deny.set_code(prepared);
-        let published = self.publish(held, Cause::DenyList, now);
-        self.tell(published);
-        self.tell_deny_list();
-    }
-
-    /// Puts together what [`deny_file`](Self::deny_file) takes. It is no work for a runtime's worker
-    /// where the lists are long.
-    pub(crate) fn with_deny_file(&self, list: DenyList) -> DenyParts {
-        let parts = lock(&self.held).deny.parts().clone();
-        parts.with_file(list)
-    }
-
-    /// Replaces the part of the deny-list that comes from a file, or notes why that stays.
-    pub(crate) fn deny_file(&self, read: Result<DenyParts, String>) {
-        let now = self.clock.now();
-        let mut held = lock(&self.held);
-        let cause = if read.is_ok() {
-            Cause::DenyList
-        } else {
-            self.by_the_clock()
-        };
-        held.deny.set_file(read);
-        let published = self.publish(held, cause, now);
-        self.tell(published);
-        self.tell_deny_list();
-    }
-
-    /// Says how the deny-list is to those who count.
-    pub(crate) fn tell_deny_list(&self) {
-        let (entries, file_is_stale) = {
-            let held = lock(&self.held);
-            (held.deny.both().len(), held.deny.file_is_stale())
-        };
-        observe::deny_list(entries, file_is_stale);
+        self.outlet.tell(news);
     }
 
     /// Looks at the clock: what has reached its end is not in force any more. Where something is
@@ -375,8 +272,12 @@ impl Keeper {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return,
         };
-        let published = self.publish(held, self.by_the_clock(), now);
-        self.tell(published);
+        // It is looked at each second, and with each question for the status.
+        if held.timely(now) == held.timely {
+            return;
+        }
+        let news = self.publish(held, self.by_the_clock(), now);
+        self.outlet.tell(news);
     }
 
     /// Takes everything back for good, and lets go of it.
@@ -384,69 +285,19 @@ impl Keeper {
         let now = self.clock.now();
         let mut held = lock(&self.held);
         held.close();
-        let published = self.publish(held, Cause::Closed, now);
-        lock(&self.changes).take();
-        self.tell(published);
+        let news = self.publish(held, Cause::Closed, now);
+        self.outlet.end();
+        self.outlet.tell(news);
     }
 
-    /// Hands out what is in force now, if it says something new, and says how things are. The
-    /// snapshot comes first: whoever sees a status finds what it speaks of.
-    fn publish(&self, held: MutexGuard<'_, Held>, cause: Cause, now: SystemTime) -> Published {
-        let before = self.current();
-        let next = before.followed_by(held.in_force(now)).map(Arc::new);
-        let shown = self.status.borrow().clone();
-        let status = held.status(
-            &shown,
-            next.as_ref().unwrap_or(&before),
-            self.reader.named(),
-            now,
-        );
-        if let Some(next) = &next {
-            self.current.store(next.clone());
-        }
-        let has_other_state = status.state != shown.state;
-        if status != shown {
-            self.status.send_replace(status);
-        }
-        let change = next.map(|next| {
-            let summary = |snapshot: &Snapshot| snapshot.svid().map(|svid| SvidSummary::of(svid));
-            let change = Change {
-                revision: next.revision(),
-                cause,
-                before: summary(&before),
-                after: summary(&next),
-                missed: 0,
-            };
-            self.snapshot.send_replace(next);
-            if let Some(changes) = lock(&self.changes).as_ref() {
-                // Nobody has to listen.
-                let _ = changes.send(change.clone());
-            }
-            (change, before)
-        });
-        Published {
-            has_other_state,
-            change,
-        }
+    /// Hands out what is in force now.
+    fn publish(&self, mut held: MutexGuard<'_, Held>, cause: Cause, now: SystemTime) -> News {
+        held.timely = held.timely(now);
+        self.outlet
+            .publish(held.in_force(now), cause, |shown, next| {
+                held.status(shown, next, self.reader.named(), now)
+            })
     }
-
-    /// Says what was published to logs and metrics, which may be slow: never while a lock is held,
-    /// and never before it is in force.
-    fn tell(&self, published: Published) {
-        if published.has_other_state {
-            observe::state(self.status.borrow().state);
-        }
-        if let Some((change, before)) = published.change {
-            observe::revision(&change, &before, &self.current());
-        }
-    }
-}
-
-/// What is new after a change of what is held.
-struct Published {
-    has_other_state: bool,
-    /// The change, and the snapshot before it.
-    change: Option<(Change, Arc<Snapshot>)>,
 }
 
 /// A panic while the lock was held is no reason to stop: what is held is replaced part by part, and

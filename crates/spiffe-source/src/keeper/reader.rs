@@ -35,6 +35,15 @@ pub(crate) struct Own {
     pub(crate) bundle: Option<Arc<X509Bundle>>,
 }
 
+impl Own {
+    /// The own trust domain, as soon as there is an identity.
+    pub(crate) fn trust_domain(&self) -> Option<&TrustDomain> {
+        self.svids
+            .first()
+            .map(|svid| svid.spiffe_id().trust_domain())
+    }
+}
+
 /// An own part that cannot be put in force.
 #[derive(Debug)]
 pub(crate) struct Unusable {
@@ -326,7 +335,10 @@ impl Reader {
                 Err(error) => {
                     problems.push(format!("JWT bundle of {domain}: {error}"));
                     // What belongs to the own identity stays in force, as its X.509 part does.
-                    if let Some(known) = before.get(domain).filter(|_| is_own(domain, own)) {
+                    if let Some(known) = before
+                        .get(domain)
+                        .filter(|_| own.trust_domain() == Some(domain))
+                    {
                         bundles.insert(domain.clone(), known.clone());
                     }
                 }
@@ -336,13 +348,8 @@ impl Reader {
     }
 
     pub(crate) fn trusts(&self, domain: &TrustDomain, own: &Own) -> bool {
-        self.federated.contains(domain) || is_own(domain, own)
+        self.federated.contains(domain) || own.trust_domain() == Some(domain)
     }
-}
-
-fn is_own(domain: &TrustDomain, own: &Own) -> bool {
-    let in_use = own.svids.first();
-    in_use.is_some_and(|svid| svid.spiffe_id().trust_domain() == domain)
 }
 
 /// The SVID in use with the others behind it. Of several with one hint the first has it (SPIFFE

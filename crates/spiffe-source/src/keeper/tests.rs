@@ -3,9 +3,11 @@ use std::sync::Mutex as StdMutex;
 use std::time::Duration;
 
 use spiffe_devkit::{Authority, IssueSpec, IssuedSvid};
-use spiffe_peer::parse;
+use spiffe_peer::{TrustDomain, parse};
 
 use super::*;
+use crate::change::{Change, SvidSummary};
+use crate::deny::DenyList;
 use crate::material::SvidMaterial;
 use crate::picker::Picker;
 use crate::snapshot::Svid;
@@ -47,11 +49,11 @@ impl Kept {
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
-        self.keeper.snapshot.borrow().clone()
+        self.keeper.current()
     }
 
     fn status(&self) -> Status {
-        self.keeper.status.borrow().clone()
+        self.keeper.status()
     }
 
     fn cause(&mut self) -> Option<Cause> {
@@ -330,6 +332,13 @@ fn jwt_bundles_count_for_the_own_and_the_named_domains_whichever_comes_first() {
     let snapshot = kept.snapshot();
     assert!(snapshot.jwt_bundle(&domain("partner.test")).is_none());
     assert!(snapshot.jwt_bundle(&domain("example.org")).is_some());
+
+    // The problem is told until it is mended, whatever comes between.
+    assert!(kept.keeper.update(&Material::new(good(&own, ID))));
+    let told = kept.status().last_error().unwrap_or_default().to_owned();
+    assert!(told.contains("JWT bundle of partner.test"), "{told}");
+    assert!(kept.keeper.update_jwt_bundles(bundles()));
+    assert_eq!(kept.status().last_error(), None);
 
     let own_malformed = [
         (domain("example.org"), b"{}".to_vec()),

@@ -100,8 +100,8 @@ pub(super) const CONTROLS: [Control; 10] = [
         without: "an own SVID stays in force beyond its end",
         edits: &[Edit {
             file: HELD,
-            text: "            now < svid.verified().not_after() && ",
-            replacement: "            now < now + std::time::Duration::from_secs(1) && ",
+            text: "    now < svid.verified().not_after()",
+            replacement: "    now < svid.verified().not_after() + std::time::Duration::from_secs(1)",
         }],
         test: unit(
             "spiffe-source",
