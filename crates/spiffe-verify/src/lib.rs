@@ -19,7 +19,10 @@ mod jwt;
 mod provider;
 mod x509;
 
-pub use jwt::{InvalidJwtBundle, JwtBundle, JwtError, JwtFault, JwtSvid, JwtVerifier, NoAudience};
+pub use jwt::{
+    InvalidJwtBundle, JwtBundle, JwtError, JwtFault, JwtSvid, JwtVerifier, NoAudience,
+    UnverifiedJwtSvid,
+};
 pub use provider::{NoProvider, default_provider};
 pub use x509::{
     InvalidX509Bundle, MAX_CHAIN_BYTES, MAX_INTERMEDIATES, Purpose, VerifiedCertificate,

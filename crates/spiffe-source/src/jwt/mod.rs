@@ -8,7 +8,6 @@ mod audience;
 mod authority;
 mod bounded;
 mod cache;
-mod claims;
 mod error;
 mod own;
 mod refusal;
@@ -26,4 +25,4 @@ pub use own::OwnJwtSvid;
 pub use refusal::JwtRefusal;
 #[doc(no_inline)]
 pub use spiffe_verify::{JwtFault, JwtSvid, NoAudience};
-pub use validate::{JwtValidator, ValidatedJwtSvid};
+pub use validate::JwtValidator;

@@ -2,10 +2,9 @@ use std::fmt;
 use std::time::SystemTime;
 
 use spiffe_peer::SpiffeId;
-use spiffe_verify::{JwtBundle, JwtError, JwtFault, JwtVerifier};
+use spiffe_verify::{JwtBundle, JwtError, JwtFault, JwtVerifier, UnverifiedJwtSvid};
 use zeroize::Zeroizing;
 
-use super::claims::Claims;
 use super::slots::Key;
 
 /// A JWT-SVID of this process, to show to those for whom it is meant.
@@ -23,26 +22,29 @@ use super::slots::Key;
 /// ```
 pub struct OwnJwtSvid {
     token: Zeroizing<String>,
-    claims: Claims,
+    spiffe_id: SpiffeId,
+    audience: Vec<String>,
+    expires_at: SystemTime,
+    key_id: String,
 }
 
 impl OwnJwtSvid {
     /// The identity that the token speaks for.
     #[must_use]
     pub fn spiffe_id(&self) -> &SpiffeId {
-        &self.claims.subject
+        &self.spiffe_id
     }
 
     /// For whom the token is meant: all that were asked for, and perhaps more.
     #[must_use]
     pub fn audience(&self) -> &[String] {
-        &self.claims.audience
+        &self.audience
     }
 
     /// When the token ends.
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
-        self.claims.expires_at
+        self.expires_at
     }
 
     /// The token, a JWS in compact serialization. A secret: search for this name to see who reads it.
@@ -53,7 +55,7 @@ impl OwnJwtSvid {
 
     /// Whether the key that has signed the token is one of a bundle.
     pub(super) fn is_signed_by_one_of(&self, bundle: &JwtBundle) -> bool {
-        bundle.key_ids().any(|id| id == self.claims.key_id)
+        bundle.key_ids().any(|id| id == self.key_id)
     }
 
     /// Checks a token as whoever receives it will. Where the own bundle has not come yet, that is
@@ -65,23 +67,24 @@ impl OwnJwtSvid {
         verifier: &JwtVerifier,
         now: SystemTime,
     ) -> Result<Self, BadToken> {
-        let claims = Claims::read(token, verifier)?;
-        if claims.subject != key.id {
-            return Err(BadToken::OfAnother(claims.subject));
+        let read = UnverifiedJwtSvid::read(token)?;
+        if *read.spiffe_id() != key.id {
+            return Err(BadToken::OfAnother(read.spiffe_id().clone()));
         }
         let mut asked = key.audience.as_slice().iter();
-        if let Some(missing) = asked.find(|one| !claims.audience.contains(one)) {
+        if let Some(missing) = asked.find(|one| !read.audience().contains(one)) {
             return Err(BadToken::NotFor(missing.clone()));
         }
-        if claims.expires_at <= now {
-            return Err(JwtError::from(JwtFault::Expired).into());
-        }
-        if let Some(bundle) = bundle {
-            verifier.verify(token, |_| Some(bundle), now)?;
+        match bundle {
+            Some(bundle) => verifier.check(&read, bundle, now)?,
+            None => read.check_time(now)?,
         }
         Ok(Self {
             token: token.clone(),
-            claims,
+            spiffe_id: read.spiffe_id().clone(),
+            audience: read.audience().to_vec(),
+            expires_at: read.expires_at(),
+            key_id: read.key_id().to_owned(),
         })
     }
 }

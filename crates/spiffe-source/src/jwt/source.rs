@@ -5,7 +5,7 @@ use spiffe_verify::{JwtSvid, NoAudience};
 
 use super::audience::{Audience, InvalidAudience};
 use super::error::{JwtSvidError, Why};
-use super::{Cache, JwtRefusal, JwtValidator, OwnJwtSvid, ValidatedJwtSvid};
+use super::{Cache, JwtRefusal, JwtValidator, OwnJwtSvid};
 use crate::source::Source;
 
 impl Source {
@@ -132,7 +132,7 @@ impl Source {
         &self,
         token: &str,
         audience: &str,
-    ) -> Result<ValidatedJwtSvid, JwtRefusal> {
+    ) -> Result<JwtSvid, JwtRefusal> {
         let validator = self.jwt_validator([audience])?;
         validator.validate_by_agent(token, audience).await
     }

@@ -1,11 +1,6 @@
-use std::fmt;
-use std::time::SystemTime;
-
-use serde_json::{Map, Value};
 use spiffe_peer::{SpiffeId, parse};
-use spiffe_verify::{JwtFault, JwtSvid, JwtVerifier, NoAudience};
+use spiffe_verify::{JwtFault, JwtSvid, JwtVerifier, NoAudience, UnverifiedJwtSvid};
 
-use super::claims::Claims;
 use super::refusal::{JwtRefusal, Why};
 use super::{JwtAuthorityError, VouchedJwtSvid};
 use crate::snapshot::Snapshot;
@@ -65,41 +60,39 @@ impl JwtValidator {
         &self,
         token: &str,
         audience: &str,
-    ) -> Result<ValidatedJwtSvid, JwtRefusal> {
+    ) -> Result<JwtSvid, JwtRefusal> {
         let Some(cache) = self.source.jwt() else {
             let error =
                 "this kind of source has no agent that validates JWT-SVIDs; validate them locally";
             return Err(JwtAuthorityError::unsupported(error).into());
         };
-        let claims = Claims::read(token, &self.verifier)?;
-        self.is_acceptable(&claims, audience)?;
+        let read = UnverifiedJwtSvid::read(token)?;
+        self.is_acceptable(&read, audience)?;
         let vouched = cache.validate(token, audience).await?;
-        let spiffe_id = vouched_id(&vouched, &claims)?;
+        is_about(&vouched, &read)?;
         // What held when the agent was asked need not hold any more.
-        self.is_acceptable(&claims, audience)?;
-        Ok(ValidatedJwtSvid {
-            spiffe_id,
-            audience: claims.audience,
-            expires_at: claims.expires_at,
-            claims: vouched.claims,
-        })
+        self.is_acceptable(&read, audience)?;
+        // The agent may keep claims to itself.
+        Ok(read.assume_genuine().with_claims(vouched.claims))
     }
 
     /// What a genuine token must be beside genuine. The agent may know more trust domains than this
     /// source was told to trust.
-    fn is_acceptable(&self, claims: &Claims, audience: &str) -> Result<(), JwtRefusal> {
+    fn is_acceptable(
+        &self,
+        token: &UnverifiedJwtSvid<'_>,
+        audience: &str,
+    ) -> Result<(), JwtRefusal> {
         let snapshot = self.source.snapshot();
-        let domain = claims.subject.trust_domain();
+        let domain = token.spiffe_id().trust_domain();
         if !snapshot.trust_domains().any(|trusted| trusted == domain) {
             return Err(JwtFault::UnknownTrustDomain.into());
         }
-        if claims.expires_at <= self.source.keeper().now() {
-            return Err(JwtFault::Expired.into());
-        }
-        if !claims.audience.iter().any(|one| one == audience) {
+        token.check_time(self.source.keeper().now())?;
+        if !token.audience().iter().any(|one| one == audience) {
             return Err(JwtFault::NotForThisAudience.into());
         }
-        not_denied(&snapshot, &claims.subject)
+        not_denied(&snapshot, token.spiffe_id())
     }
 }
 
@@ -110,66 +103,13 @@ fn not_denied(snapshot: &Snapshot, id: &SpiffeId) -> Result<(), JwtRefusal> {
     Ok(())
 }
 
-fn vouched_id(vouched: &VouchedJwtSvid, claims: &Claims) -> Result<SpiffeId, JwtRefusal> {
+fn is_about(vouched: &VouchedJwtSvid, token: &UnverifiedJwtSvid<'_>) -> Result<(), JwtRefusal> {
     let id = parse::workload_id(&vouched.spiffe_id).map_err(|error| {
         JwtAuthorityError::bad_answer(format!("the agent vouches for no SPIFFE ID: {error}"))
     })?;
-    if id != claims.subject {
+    if id != *token.spiffe_id() {
         let error = "the agent vouches for another ID than the one in the token";
         return Err(JwtAuthorityError::bad_answer(error).into());
     }
-    Ok(id)
-}
-
-/// What a JWT-SVID says that the agent has validated. The token itself is not kept.
-///
-/// ```
-/// use spiffe_source::jwt::ValidatedJwtSvid;
-///
-/// fn caller(svid: &ValidatedJwtSvid) -> String {
-///     svid.spiffe_id().to_string()
-/// }
-/// ```
-#[derive(Clone)]
-pub struct ValidatedJwtSvid {
-    spiffe_id: SpiffeId,
-    audience: Vec<String>,
-    expires_at: SystemTime,
-    claims: Map<String, Value>,
-}
-
-impl ValidatedJwtSvid {
-    /// The workload that the token speaks for.
-    #[must_use]
-    pub fn spiffe_id(&self) -> &SpiffeId {
-        &self.spiffe_id
-    }
-
-    /// Every audience of the token, not only the one that was asked for.
-    #[must_use]
-    pub fn audience(&self) -> &[String] {
-        &self.audience
-    }
-
-    /// When the token ends.
-    #[must_use]
-    pub fn expires_at(&self) -> SystemTime {
-        self.expires_at
-    }
-
-    /// The claims that the agent tells. It may keep some to itself.
-    #[must_use]
-    pub fn claims(&self) -> &Map<String, Value> {
-        &self.claims
-    }
-}
-
-impl fmt::Debug for ValidatedJwtSvid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ValidatedJwtSvid")
-            .field("spiffe_id", &format_args!("{}", self.spiffe_id))
-            .field("audience", &self.audience)
-            .field("expires_at", &self.expires_at)
-            .finish_non_exhaustive()
-    }
+    Ok(())
 }

@@ -4,6 +4,7 @@ mod claims;
 mod error;
 mod json;
 mod key;
+mod svid;
 mod token;
 mod verify;
 
@@ -12,4 +13,5 @@ mod tests;
 
 pub use bundle::{InvalidJwtBundle, JwtBundle};
 pub use error::{JwtError, JwtFault};
-pub use verify::{JwtSvid, JwtVerifier, NoAudience};
+pub use svid::{JwtSvid, UnverifiedJwtSvid};
+pub use verify::{JwtVerifier, NoAudience};

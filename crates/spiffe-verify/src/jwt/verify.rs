@@ -3,11 +3,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustls::crypto::CryptoProvider;
-use serde_json::{Map, Value};
-use spiffe_peer::{SpiffeId, TrustDomain, parse};
+use spiffe_peer::TrustDomain;
 
-use super::token::Token;
-use super::{JwtBundle, JwtError, JwtFault, claims};
+use super::{JwtBundle, JwtError, JwtFault, JwtSvid, UnverifiedJwtSvid};
 
 /// Decides whether a token is a JWT-SVID that is meant for this service.
 ///
@@ -80,43 +78,39 @@ impl JwtVerifier {
         bundle: impl FnOnce(&TrustDomain) -> Option<&'b JwtBundle>,
         now: SystemTime,
     ) -> Result<JwtSvid, JwtError> {
-        let token = Token::parse(token)?;
-        let subject = token
-            .claims
-            .get("sub")
-            .and_then(Value::as_str)
-            .ok_or(JwtFault::Subject)?;
-        let spiffe_id = parse::workload_id(subject).map_err(JwtError::subject)?;
-        let audience = claims::audience(&token.claims)?;
-        let expires_at = claims::expires_at(&token.claims)?;
-        let not_before = claims::not_before(&token.claims)?;
+        let token = UnverifiedJwtSvid::read(token)?;
+        let trust_domain = token.spiffe_id().trust_domain();
+        let bundle =
+            bundle(trust_domain).ok_or_else(|| JwtError::unknown_trust_domain(trust_domain))?;
+        self.check(&token, bundle, now)?;
+        Ok(token.assume_genuine())
+    }
 
-        let trust_domain = spiffe_id.trust_domain();
-        let bundle = bundle(trust_domain).filter(|bundle| bundle.trust_domain() == trust_domain);
-        let bundle = bundle.ok_or_else(|| JwtError::unknown_trust_domain(trust_domain))?;
-        let key = bundle.key(&token.key_id).ok_or(JwtFault::UnknownKey)?;
-        key.verify(
-            token.algorithm,
-            token.signed,
-            &token.signature,
-            &self.provider,
-        )?;
-
-        if expires_at <= now {
-            return Err(JwtFault::Expired.into());
+    /// The same for a token that has been read already.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`verify`](Self::verify).
+    pub fn check(
+        &self,
+        token: &UnverifiedJwtSvid<'_>,
+        bundle: &JwtBundle,
+        now: SystemTime,
+    ) -> Result<(), JwtError> {
+        let trust_domain = token.spiffe_id().trust_domain();
+        if bundle.trust_domain() != trust_domain {
+            return Err(JwtError::unknown_trust_domain(trust_domain));
         }
-        if not_before.is_some_and(|start| now < start) {
-            return Err(JwtFault::NotYetValid.into());
-        }
-        if !audience.iter().any(|one| self.audience.contains(one)) {
+        token.check_signature(bundle, &self.provider)?;
+        token.check_time(now)?;
+        if !token
+            .audience()
+            .iter()
+            .any(|one| self.audience.contains(one))
+        {
             return Err(JwtFault::NotForThisAudience.into());
         }
-        Ok(JwtSvid {
-            spiffe_id,
-            audience,
-            expires_at,
-            claims: token.claims,
-        })
+        Ok(())
     }
 }
 
@@ -124,59 +118,6 @@ impl fmt::Debug for JwtVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JwtVerifier")
             .field("audience", &self.audience)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What a verified JWT-SVID says. The token itself is not kept.
-///
-/// ```
-/// use spiffe_verify::JwtSvid;
-///
-/// fn caller(svid: &JwtSvid) -> String {
-///     svid.spiffe_id().to_string()
-/// }
-/// ```
-#[derive(Clone)]
-pub struct JwtSvid {
-    spiffe_id: SpiffeId,
-    audience: Vec<String>,
-    expires_at: SystemTime,
-    claims: Map<String, Value>,
-}
-
-impl JwtSvid {
-    /// The workload that the token speaks for.
-    #[must_use]
-    pub fn spiffe_id(&self) -> &SpiffeId {
-        &self.spiffe_id
-    }
-
-    /// Every audience of the token, not only those of the verifier.
-    #[must_use]
-    pub fn audience(&self) -> &[String] {
-        &self.audience
-    }
-
-    /// When the token ends.
-    #[must_use]
-    pub fn expires_at(&self) -> SystemTime {
-        self.expires_at
-    }
-
-    /// All claims, as the issuer wrote them.
-    #[must_use]
-    pub fn claims(&self) -> &Map<String, Value> {
-        &self.claims
-    }
-}
-
-impl fmt::Debug for JwtSvid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JwtSvid")
-            .field("spiffe_id", &format_args!("{}", self.spiffe_id))
-            .field("audience", &self.audience)
-            .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()
     }
 }

@@ -65,9 +65,9 @@ pub(super) const CONTROLS: [Control; 6] = [
         invariant: 13,
         without: "a token is shown with its claims",
         edits: &[Edit {
-            file: "crates/spiffe-verify/src/jwt/verify.rs",
-            text: r#"            .field("expires_at", &self.expires_at)"#,
-            replacement: r#"            .field("claims", &self.claims)"#,
+            file: "crates/spiffe-verify/src/jwt/svid.rs",
+            text: r#"f.debug_struct("JwtSvid")"#,
+            replacement: r#"f.debug_struct("JwtSvid").field("claims", &self.claims)"#,
         }],
         test: unit(
             "spiffe-verify",

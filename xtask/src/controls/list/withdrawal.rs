@@ -47,8 +47,8 @@ pub(super) const CONTROLS: [Control; 17] = [
         invariant: 5,
         without: "a token is accepted after its end",
         edits: &[Edit {
-            file: "crates/spiffe-verify/src/jwt/verify.rs",
-            text: "        if expires_at <= now {",
+            file: "crates/spiffe-verify/src/jwt/svid.rs",
+            text: "        if self.expires_at <= now {",
             replacement: "        if false {",
         }],
         test: unit(
