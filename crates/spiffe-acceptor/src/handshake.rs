@@ -3,6 +3,7 @@ use std::time::{Duration, SystemTime};
 use spiffe_peer::{Connection, PeerIdentity};
 use spiffe_source::Source;
 use spiffe_tls::ServerTls;
+use spiffe_verify::X509Fault;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio_rustls::TlsAcceptor;
@@ -88,7 +89,9 @@ impl Acceptor {
                 .map_err(HandshakeFailure::Peer),
             None => Err(HandshakeFailure::NoIdentity),
         };
-        let chain = match verdict {
+        let chain = match verdict.and_then(|chain| {
+            chain.ok_or_else(|| HandshakeFailure::Peer(X509Fault::NoCertificate.into()))
+        }) {
             Ok(chain) => chain,
             Err(refusal) => {
                 let _ = tokio::time::timeout(LINGER, let_alert_arrive(tls)).await;

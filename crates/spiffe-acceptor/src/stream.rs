@@ -23,7 +23,7 @@ pub struct Stream<IO: AsyncWrite + Unpin> {
     peer: PeerIdentity,
     connection: Connection,
     _watch: TrustWatch,
-    own_end: SystemTime,
+    own_end: Option<SystemTime>,
 }
 
 /// What knows the peer of a connection. It lets the make-service for `axum::serve` work with any
@@ -51,7 +51,7 @@ impl<IO: AsyncWrite + Unpin> Stream<IO> {
         peer: PeerIdentity,
         connection: Connection,
         watch: TrustWatch,
-        own_end: SystemTime,
+        own_end: Option<SystemTime>,
     ) -> Self {
         Self {
             tls,
@@ -78,9 +78,10 @@ impl<IO: AsyncWrite + Unpin> Stream<IO> {
     pub(crate) fn trusted_for(&self) -> Duration {
         let own = self
             .own_end
-            .duration_since(SystemTime::now())
-            .unwrap_or_default();
-        self.peer.expires_in().min(own)
+            .map(|end| end.duration_since(SystemTime::now()).unwrap_or_default());
+        own.map_or(self.peer.expires_in(), |own| {
+            own.min(self.peer.expires_in())
+        })
     }
 
     /// Whether the handshake settled on HTTP/2 (ALPN `h2`).

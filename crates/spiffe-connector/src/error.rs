@@ -3,7 +3,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use spiffe_tls::{InvalidExpectation, TlsError, UnexpectedServer};
+use spiffe_tls::{InvalidExpectation, TlsError, UnexpectedServer, UntrustedServer};
 use spiffe_verify::X509Error;
 
 /// A connector that could not be set up.
@@ -74,7 +74,7 @@ pub(crate) enum ConnectFailure {
     Timeout(Stage, Duration),
     Dial(io::Error),
     Handshake(io::Error),
-    Peer(X509Error),
+    Peer(UntrustedServer),
 }
 
 #[derive(Debug)]
@@ -111,6 +111,7 @@ impl ConnectError {
     pub fn unexpected_server(&self) -> Option<&UnexpectedServer> {
         match &self.failure {
             ConnectFailure::Handshake(error) => spiffe_tls::refused_with(error),
+            ConnectFailure::Peer(error) => error.unexpected(),
             _ => None,
         }
     }
@@ -119,7 +120,7 @@ impl ConnectError {
     #[must_use]
     pub fn chain(&self) -> Option<&X509Error> {
         match &self.failure {
-            ConnectFailure::Peer(error) => Some(error),
+            ConnectFailure::Peer(error) => error.chain(),
             ConnectFailure::Handshake(error) => spiffe_tls::refused_with(error),
             _ => None,
         }

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::SystemTime;
 
 use tokio::sync::Notify;
 
@@ -33,10 +34,13 @@ pub struct Connection(Arc<State>);
 
 #[derive(Default)]
 struct State {
-    withdrawn: AtomicBool,
-    closing: AtomicBool,
+    flags: AtomicU8,
     wake: Notify,
 }
+
+const WITHDRAWN: u8 = 1;
+const CLOSING: u8 = 1 << 1;
+const TIMED: u8 = 1 << 2;
 
 impl Connection {
     /// A connection whose peer is trusted and that nobody has asked to close.
@@ -45,23 +49,36 @@ impl Connection {
         Self::default()
     }
 
+    /// Promises that the owner calls [`withdraw`](Self::withdraw) when the peer's identity ends, so
+    /// that [`is_current`](crate::PeerIdentity::is_current) need not look at the clock.
+    pub fn keep_time(&self) {
+        self.0.flags.fetch_or(TIMED, Ordering::AcqRel);
+    }
+
     /// Ends the trust in the peer: [`is_current`](crate::PeerIdentity::is_current) is false from now
     /// on, and the connection is to be closed. Cannot be undone.
     pub fn withdraw(&self) {
-        self.0.withdrawn.store(true, Ordering::Release);
-        self.request_close();
+        self.set(WITHDRAWN | CLOSING);
     }
 
     /// Whether the trust in the peer has been withdrawn.
     #[must_use]
     pub fn is_withdrawn(&self) -> bool {
-        self.0.withdrawn.load(Ordering::Acquire)
+        self.has(WITHDRAWN)
+    }
+
+    /// Whether an identity that ends then still holds.
+    pub(crate) fn is_current(&self, not_after: SystemTime) -> bool {
+        match self.0.flags.load(Ordering::Acquire) {
+            flags if flags & WITHDRAWN != 0 => false,
+            flags if flags & TIMED != 0 => true,
+            _ => SystemTime::now() < not_after,
+        }
     }
 
     /// Asks the owner to close the connection once what is in flight has been answered.
     pub fn request_close(&self) {
-        self.0.closing.store(true, Ordering::Release);
-        self.0.wake.notify_waiters();
+        self.set(CLOSING);
     }
 
     /// Waits until somebody asks that the connection be closed; at once if that has happened.
@@ -70,9 +87,7 @@ impl Connection {
     ///
     /// Nothing is lost when the future is dropped: a later call sees the same wish.
     pub async fn close_requested(&self) {
-        while !self.0.closing.load(Ordering::Acquire) {
-            self.woken_unless(&self.0.closing).await;
-        }
+        self.wait_for(CLOSING).await;
     }
 
     /// Waits until the trust in the peer is withdrawn; at once if that has happened.
@@ -81,19 +96,27 @@ impl Connection {
     ///
     /// Nothing is lost when the future is dropped: a later call sees the same end.
     pub async fn withdrawn(&self) {
-        while !self.is_withdrawn() {
-            self.woken_unless(&self.0.withdrawn).await;
-        }
+        self.wait_for(WITHDRAWN).await;
     }
 
-    /// Waits for the next change of either flag, unless `flag` is set.
-    async fn woken_unless(&self, flag: &AtomicBool) {
-        let woken = self.0.wake.notified();
-        tokio::pin!(woken);
-        // Registers before the flag is read, so that a change between the two is not missed.
-        woken.as_mut().enable();
-        if !flag.load(Ordering::Acquire) {
-            woken.await;
+    fn set(&self, flags: u8) {
+        self.0.flags.fetch_or(flags, Ordering::AcqRel);
+        self.0.wake.notify_waiters();
+    }
+
+    fn has(&self, flag: u8) -> bool {
+        self.0.flags.load(Ordering::Acquire) & flag != 0
+    }
+
+    async fn wait_for(&self, flag: u8) {
+        while !self.has(flag) {
+            let woken = self.0.wake.notified();
+            tokio::pin!(woken);
+            // Registers before the flag is read, so that a change between the two is not missed.
+            woken.as_mut().enable();
+            if !self.has(flag) {
+                woken.await;
+            }
         }
     }
 }
@@ -102,7 +125,7 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
             .field("withdrawn", &self.is_withdrawn())
-            .field("closing", &self.0.closing.load(Ordering::Acquire))
+            .field("closing", &self.has(CLOSING))
             .finish()
     }
 }

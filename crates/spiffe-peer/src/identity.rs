@@ -144,10 +144,11 @@ impl PeerIdentity {
 
     /// Whether the identity still holds: nobody has withdrawn it and it has not expired.
     ///
-    /// A request that arrives on an old connection is to be refused once this is false.
+    /// A request that arrives on an old connection is to be refused once this is false. One atomic
+    /// load where the connection's owner keeps the time, as our acceptor and connector do.
     #[must_use]
     pub fn is_current(&self) -> bool {
-        !self.0.connection.is_withdrawn() && SystemTime::now() < self.not_after()
+        self.0.connection.is_current(self.not_after())
     }
 
     /// Asks that the connection be closed once what is in flight has been answered.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rustls::{CertificateError, OtherError};
 
-/// A configuration that cannot be built: the provider lacks what TLS 1.3 needs, or cannot use the
-/// own key.
+/// A configuration that cannot be built: the provider lacks what TLS 1.3 needs, or cannot use a key
+/// or a certificate that is to be presented.
 ///
 /// ```
 /// fn explain(error: &spiffe_tls::TlsError) -> String {
@@ -14,6 +14,14 @@ use rustls::{CertificateError, OtherError};
 /// ```
 #[derive(Debug, Clone)]
 pub struct TlsError(rustls::Error);
+
+impl TlsError {
+    pub(crate) fn pem(error: rustls::pki_types::pem::Error) -> Self {
+        Self(rustls::Error::General(format!(
+            "the certificate or its key cannot be read: {error}"
+        )))
+    }
+}
 
 impl From<rustls::Error> for TlsError {
     fn from(error: rustls::Error) -> Self {

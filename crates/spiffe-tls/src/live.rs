@@ -7,11 +7,13 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::error::TlsError;
+use crate::watches::Watches;
 
 /// Something that is built from each snapshot and swapped in whole. A handshake that has taken the
 /// old one finishes with it; while the new one is being built the old one serves.
 pub(crate) struct Live<T> {
     current: watch::Receiver<Option<Arc<T>>>,
+    watches: Arc<Watches>,
     follower: AbortHandle,
 }
 
@@ -21,7 +23,7 @@ pub(crate) trait Revision: Send + Sync + 'static {
     fn still_trusts(&self, chain: &VerifiedChain) -> bool;
 }
 
-impl<T: Send + Sync + 'static> Live<T> {
+impl<T: Revision> Live<T> {
     /// `build` answers `None` for a snapshot without identity. It has to succeed for the snapshot
     /// that holds now.
     ///
@@ -31,11 +33,13 @@ impl<T: Send + Sync + 'static> Live<T> {
     pub(crate) fn follow(
         mut source: Source,
         build: impl Fn(&Source, &Arc<Snapshot>) -> Result<Option<T>, TlsError> + Send + 'static,
-    ) -> Result<Self, TlsError> {
+    ) -> Result<Arc<Self>, TlsError> {
         let first = source.snapshot();
         let (swap, current) = watch::channel(build(&source, &first)?.map(Arc::new));
         let mut revision = first.revision();
-        let follower = tokio::spawn(async move {
+        let watches = Arc::<Watches>::default();
+        let judging = Judging(watches.clone());
+        let follow = async move {
             while let Ok(snapshot) = source.changed().await {
                 if snapshot.revision() <= revision {
                     continue;
@@ -45,14 +49,23 @@ impl<T: Send + Sync + 'static> Live<T> {
                     // The old configuration may trust what the snapshot has removed.
                     tracing::error!(target: "spiffe_tls", revision, %error, "no configuration for this revision: handshakes fail until the next");
                     None
-                });
-                swap.send_replace(next.map(Arc::new));
+                }).map(Arc::new);
+                swap.send_replace(next.clone());
+                judging.judge(next.as_deref());
+            }
+        };
+        let timed = watches.clone();
+        let follower = tokio::spawn(async move {
+            tokio::select! {
+                () = follow => {}
+                () = timed.keep_time() => {}
             }
         });
-        Ok(Self {
+        Ok(Arc::new(Self {
             current,
+            watches,
             follower: follower.abort_handle(),
-        })
+        }))
     }
 
     pub(crate) fn current(&self) -> Option<Arc<T>> {
@@ -60,11 +73,26 @@ impl<T: Send + Sync + 'static> Live<T> {
         let follows = self.current.has_changed().is_ok();
         self.current.borrow().clone().filter(|_| follows)
     }
+
+    pub(crate) fn watches(&self) -> &Arc<Watches> {
+        &self.watches
+    }
 }
 
-impl<T> Live<T> {
-    pub(crate) fn subscribe(&self) -> watch::Receiver<Option<Arc<T>>> {
-        self.current.clone()
+/// Judges open connections by each revision; when nobody follows the source any more, none is
+/// trusted.
+struct Judging(Arc<Watches>);
+
+impl Judging {
+    fn judge<T: Revision>(&self, revision: Option<&T>) {
+        self.0
+            .judge(|chain| revision.is_some_and(|revision| revision.still_trusts(chain)));
+    }
+}
+
+impl Drop for Judging {
+    fn drop(&mut self) {
+        self.0.judge(|_| false);
     }
 }
 

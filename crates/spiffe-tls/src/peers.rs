@@ -8,18 +8,23 @@ use quick_cache::sync::Cache;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use spiffe_source::Snapshot;
-use spiffe_verify::{Purpose, VerifiedChain, X509Error, X509Verifier};
+use spiffe_verify::{KnownIssuers, Purpose, VerifiedChain, X509Error, X509Fault, X509Verifier};
+
+use crate::admission::Admission;
 
 /// The most chains of one revision whose verification is remembered.
 const REMEMBERED_CHAINS: usize = 1024;
 
 /// Verifies the peers of one revision. A chain that has been verified is remembered by its exact
-/// bytes until its earliest end: the second handshake of a peer pays for its own signature alone.
+/// bytes until its earliest end: the second handshake of a peer pays for its own signature alone, and
+/// the first under issuers that are known for theirs and the leaf's.
 pub(crate) struct Peers {
     snapshot: Arc<Snapshot>,
     verifier: X509Verifier,
     purpose: Purpose,
     algorithms: WebPkiSupportedAlgorithms,
+    admission: Option<Admission>,
+    known_issuers: KnownIssuers,
     remembered: Cache<Chain, Arc<VerifiedChain>>,
 }
 
@@ -28,12 +33,15 @@ impl Peers {
         snapshot: Arc<Snapshot>,
         provider: &CryptoProvider,
         purpose: Purpose,
+        admission: Option<Admission>,
     ) -> Self {
         Self {
             snapshot,
             verifier: X509Verifier::new(provider),
             purpose,
             algorithms: provider.signature_verification_algorithms,
+            admission,
+            known_issuers: KnownIssuers::default(),
             remembered: Cache::new(REMEMBERED_CHAINS),
         }
     }
@@ -54,7 +62,20 @@ impl Peers {
         bundle.is_some_and(|bundle| bundle.still_anchors(chain)) && self.permits(chain).is_ok()
     }
 
-    /// Whether a chain is an identity now, and not on the deny-list.
+    /// Whose chain this is that rustls kept of a handshake. It may have been kept from an earlier one:
+    /// then nothing has been verified yet.
+    pub(crate) fn identify(
+        &self,
+        chain: Option<&[CertificateDer<'_>]>,
+        now: SystemTime,
+    ) -> Result<Arc<VerifiedChain>, X509Error> {
+        let (leaf, issuers) = chain
+            .and_then(<[_]>::split_first)
+            .ok_or_else(|| X509Error::from(X509Fault::NoCertificate))?;
+        self.verify(leaf, issuers, now)
+    }
+
+    /// Whether a chain is an identity now, not on the deny-list, and admitted.
     pub(crate) fn verify(
         &self,
         leaf: &CertificateDer<'_>,
@@ -64,6 +85,11 @@ impl Peers {
         // A denied chain is remembered like any other: to refuse it a second time is cheap.
         let chain = self.verified(leaf, issuers, now)?;
         self.permits(&chain)?;
+        if let Some(admission) = &self.admission {
+            admission
+                .check(&chain)
+                .map_err(|reason| chain.not_admitted(reason))?;
+        }
         Ok(chain)
     }
 
@@ -90,7 +116,8 @@ impl Peers {
             return Ok(known);
         }
         let chain: Vec<&[u8]> = presented.certificates().collect();
-        let verified = self.verifier.verify(
+        let verified = self.verifier.verify_under(
+            &self.known_issuers,
             &chain,
             self.purpose,
             |domain| self.snapshot.bundle(domain),

@@ -1,16 +1,17 @@
+use std::fmt;
 use std::sync::Arc;
 
 use spiffe_peer::Connection;
 use spiffe_verify::VerifiedChain;
-use tokio::task::AbortHandle;
 
 use crate::live::{Live, Revision};
+use crate::watches::{Key, Watches};
 
 /// Watches over the trust in the peer of one connection, until it is dropped with that connection.
 ///
-/// As soon as a revision no longer trusts what anchored the peer's chain, denies the peer, or takes
-/// the own identity away, the peer's identity is withdrawn: [`Connection::withdraw`]. An ordinary
-/// rotation changes nothing.
+/// The peer's identity is withdrawn ([`Connection::withdraw`]) at the end of its chain, and as soon as
+/// a revision no longer trusts what anchored the chain, denies the peer, or takes the own identity
+/// away. An ordinary rotation changes nothing.
 ///
 /// ```no_run
 /// # fn example(tls: &spiffe_tls::ServerTls, chain: std::sync::Arc<spiffe_verify::VerifiedChain>) {
@@ -20,41 +21,46 @@ use crate::live::{Live, Revision};
 /// # drop(watch);
 /// # }
 /// ```
-#[derive(Debug)]
 #[must_use = "the watch ends when it is dropped"]
-pub struct TrustWatch(AbortHandle);
+pub struct TrustWatch {
+    key: Key,
+    watches: Arc<Watches>,
+    /// Keeps the revisions coming, whatever else has been dropped.
+    _live: Arc<dyn Send + Sync>,
+}
 
 impl TrustWatch {
     pub(crate) fn start<R: Revision>(
-        live: Arc<Live<R>>,
+        live: &Arc<Live<R>>,
         chain: Arc<VerifiedChain>,
         connection: Connection,
     ) -> Self {
-        let watch = tokio::spawn(async move {
-            let mut revisions = live.subscribe();
-            // Until it ends it keeps the revisions coming, whatever else has been dropped.
-            while revisions
-                .borrow_and_update()
-                .as_ref()
-                .is_some_and(|revision| revision.still_trusts(&chain))
-            {
-                if revisions.changed().await.is_err() {
-                    break;
-                }
-            }
-            tracing::info!(
-                target: "spiffe_tls",
-                { peer.spiffe_id = %chain.spiffe_id() },
-                "the peer of an open connection is no longer trusted"
-            );
+        connection.keep_time();
+        let watches = live.watches().clone();
+        let key = watches.add(chain.clone(), connection.clone());
+        // A revision that came since the peer was identified may not have met it among the others.
+        if !live
+            .current()
+            .is_some_and(|revision| revision.still_trusts(&chain))
+        {
             connection.withdraw();
-        });
-        Self(watch.abort_handle())
+        }
+        Self {
+            key,
+            watches,
+            _live: live.clone(),
+        }
     }
 }
 
 impl Drop for TrustWatch {
     fn drop(&mut self) {
-        self.0.abort();
+        self.watches.remove(&self.key);
+    }
+}
+
+impl fmt::Debug for TrustWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrustWatch").finish_non_exhaustive()
     }
 }

@@ -25,6 +25,6 @@ pub use jwt::{
 };
 pub use provider::{NoProvider, default_provider};
 pub use x509::{
-    InvalidX509Bundle, MAX_CHAIN_BYTES, MAX_INTERMEDIATES, Purpose, VerifiedCertificate,
-    VerifiedChain, X509Bundle, X509Error, X509Fault, X509Verifier, split_der,
+    InvalidX509Bundle, KnownIssuers, MAX_CHAIN_BYTES, MAX_INTERMEDIATES, Purpose,
+    VerifiedCertificate, VerifiedChain, X509Bundle, X509Error, X509Fault, X509Verifier, split_der,
 };

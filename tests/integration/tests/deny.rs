@@ -202,7 +202,7 @@ async fn invariant_5_a_denial_holds_for_chains_that_are_remembered_and_watched()
     let now = SystemTime::now();
     let watched = |chain: &[CertificateDer<'_>]| {
         let connection = Connection::new();
-        let chain = begun.identify(Some(chain), now).unwrap();
+        let chain = begun.identify(Some(chain), now).unwrap().unwrap();
         (tls.watch(chain, connection.clone()), connection)
     };
     let (_watch, open) = watched(&denied);
@@ -267,7 +267,10 @@ async fn invariant_7_a_denial_fails_no_handshake_of_anybody_else() {
     let open = Connection::new();
     let chain = chain_of(&source(&agent, "allowed", &[]).await);
     let begun = tls.current().unwrap();
-    let chain = begun.identify(Some(&chain), SystemTime::now()).unwrap();
+    let chain = begun
+        .identify(Some(&chain), SystemTime::now())
+        .unwrap()
+        .unwrap();
     let _watch = tls.watch(chain, open.clone());
     own.deny(list(ALLOWED));
     let ended = tokio::time::timeout(PATIENCE, open.close_requested()).await;

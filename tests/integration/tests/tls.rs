@@ -18,6 +18,7 @@ use spiffe_peer::parse;
 use spiffe_source::Source;
 use spiffe_tls::{ClientTls, ServerTls};
 use spiffe_verify::X509Fault;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 type Ends = (
@@ -31,7 +32,11 @@ async fn handshake(client: &ClientTls, server: &ServerTls) -> Ends {
     let acceptor = TlsAcceptor::from(server.current().unwrap().config().clone());
     let name = ServerName::try_from("localhost").unwrap();
     let (client, server) = tokio::join!(connector.connect(name, near), acceptor.accept(far));
-    (client.unwrap(), server.unwrap())
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    // A client that reads has met the ticket.
+    server.write_u8(0).await.unwrap();
+    client.read_u8().await.unwrap();
+    (client, server)
 }
 
 async fn both_sides() -> (spiffe_devkit::Agent, Source, ClientTls, ServerTls) {
@@ -69,26 +74,31 @@ async fn tls_1_3_with_post_quantum_key_exchange_and_aes_128() {
 }
 
 #[tokio::test]
-async fn nothing_is_resumed_on_either_side() {
-    let (_agent, _source, client, server) = both_sides().await;
-    for _ in 0..3 {
-        let (near, far) = handshake(&client, &server).await;
-        assert_eq!(near.get_ref().1.handshake_kind(), Some(HandshakeKind::Full));
-        assert_eq!(near.get_ref().1.tls13_tickets_received(), 0);
-        assert!(matches!(
-            far.get_ref().1.handshake_kind(),
-            Some(HandshakeKind::Full)
-        ));
+async fn a_session_is_resumed_within_its_revision_and_nothing_is_sent_early() {
+    let (agent, source, client, server) = both_sides().await;
+    let (near, _far) = handshake(&client, &server).await;
+    assert_eq!(near.get_ref().1.handshake_kind(), Some(HandshakeKind::Full));
+    let (near, far) = handshake(&client, &server).await;
+    for kind in [
+        near.get_ref().1.handshake_kind(),
+        far.get_ref().1.handshake_kind(),
+    ] {
+        assert_eq!(kind, Some(HandshakeKind::Resumed));
     }
-    let revision = server.current().unwrap();
+    let begun = server.current().unwrap();
+    assert_eq!(begun.config().max_early_data_size, 0);
+
+    agent.rotate_svids();
+    settled(&source, |now| now.revision() > begun.revision()).await;
+    while server.current().unwrap().revision() == begun.revision() {
+        tokio::task::yield_now().await;
+    }
+    let (near, _far) = handshake(&client, &server).await;
     assert_eq!(
-        (
-            revision.config().send_tls13_tickets,
-            revision.config().max_early_data_size
-        ),
-        (0, 0)
+        near.get_ref().1.handshake_kind(),
+        Some(HandshakeKind::Full),
+        "sessions end with their revision"
     );
-    assert!(!revision.config().session_storage.can_cache());
 }
 
 #[tokio::test]
@@ -116,6 +126,7 @@ async fn a_remembered_chain_ends_with_its_dates() {
         assert_eq!(
             revision
                 .identify(Some(&chain), now)
+                .unwrap()
                 .unwrap()
                 .spiffe_id()
                 .to_string(),

@@ -136,26 +136,35 @@ impl X509Bundle {
         &self,
         now: SystemTime,
     ) -> std::borrow::Cow<'_, [TrustAnchor<'static>]> {
-        let valid = |root: &Root| root.not_before <= now && now <= root.not_after;
-        if self.roots.iter().all(valid) {
+        if self.roots.iter().all(|root| root.is_valid_at(now)) {
             return (&self.anchors).into();
         }
         self.roots
             .iter()
             .zip(&self.anchors)
-            .filter(|(root, _)| valid(root))
+            .filter(|(root, _)| root.is_valid_at(now))
             .map(|(_, anchor)| anchor.clone())
             .collect()
     }
 
-    /// When trust in an authority ends. A renewed root may share name and key with the old one: the
-    /// later end counts, since either would have anchored the chain.
-    pub(super) fn end_of(&self, authority: &AuthorityId) -> Option<SystemTime> {
+    /// The time in which an authority that is valid at `now` vouches for chains. A renewed root may
+    /// share name and key with the old one: the widest time counts, since either would have
+    /// anchored the chain.
+    pub(super) fn validity_of(&self, authority: &AuthorityId, now: SystemTime) -> Option<Validity> {
         self.roots
             .iter()
-            .filter(|root| root.authority == *authority)
-            .map(|root| root.not_after)
-            .max()
+            .filter(|root| root.authority == *authority && root.is_valid_at(now))
+            .map(|root| (root.not_before, root.not_after))
+            .reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
+    }
+}
+
+/// First and last moment.
+pub(super) type Validity = (SystemTime, SystemTime);
+
+impl Root {
+    fn is_valid_at(&self, now: SystemTime) -> bool {
+        self.not_before <= now && now <= self.not_after
     }
 }
 

@@ -13,6 +13,7 @@ use super::error::{X509Error, X509Fault};
 const BASIC_CONSTRAINTS: der::oid::ObjectIdentifier =
     der::oid::db::rfc5280::ID_CE_BASIC_CONSTRAINTS;
 const KEY_USAGE: der::oid::ObjectIdentifier = der::oid::db::rfc5280::ID_CE_KEY_USAGE;
+const NAME_CONSTRAINTS: der::oid::ObjectIdentifier = der::oid::db::rfc5280::ID_CE_NAME_CONSTRAINTS;
 const SUBJECT_ALT_NAME: der::oid::ObjectIdentifier = der::oid::db::rfc5280::ID_CE_SUBJECT_ALT_NAME;
 
 /// Other names beside the ID mean nothing, but each costs work: a documented bound for both.
@@ -109,6 +110,11 @@ impl Certificate {
             .as_ref()
             .is_some_and(|constraints| constraints.ca)
             && self.key_usage.as_ref().is_none_or(KeyUsage::key_cert_sign)
+    }
+
+    pub(super) fn constrains_names(&self) -> bool {
+        let extensions = self.tbs.extensions.as_deref().unwrap_or_default();
+        extension(extensions, NAME_CONSTRAINTS).is_some()
     }
 
     /// What a leaf must and must not say of itself (X509-SVID, sections 4.1 and 4.3).

@@ -133,6 +133,8 @@ faults! {
     NotYetValid "not_yet_valid" "the chain is not valid yet: compare the clocks of both hosts",
     /// The deny-list names the ID, or a serial number or key of the chain.
     Denied "denied" "the chain is valid, but the deny-list names it",
+    /// The peer is who it says it is, and is not let in here.
+    NotAdmitted "not_admitted" "the chain is valid, but its peer is not admitted here",
     /// Anything else that path validation refuses (RFC 5280).
     Refused "refused" "path validation refuses the chain",
 }

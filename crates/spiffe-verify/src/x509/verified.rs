@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
@@ -18,7 +19,7 @@ use super::error::{X509Error, X509Fault};
 pub struct VerifiedChain {
     pub(super) id: SpiffeId,
     pub(super) leaf: VerifiedCertificate,
-    pub(super) intermediates: Vec<VerifiedCertificate>,
+    pub(super) intermediates: Arc<[VerifiedCertificate]>,
     pub(super) public_key: Vec<u8>,
     pub(super) not_before: SystemTime,
     pub(super) not_after: SystemTime,
@@ -46,7 +47,7 @@ impl VerifiedChain {
     /// What tells the certificates of the chain from others: the leaf's first, then those of its
     /// issuers up to the root, which is not among them.
     pub fn certificates(&self) -> impl Iterator<Item = &VerifiedCertificate> {
-        std::iter::once(&self.leaf).chain(&self.intermediates)
+        std::iter::once(&self.leaf).chain(self.intermediates.iter())
     }
 
     /// The leaf's public key, a DER SubjectPublicKeyInfo.
@@ -83,11 +84,18 @@ impl VerifiedChain {
             method: AuthMethod::MtlsX509Svid,
         }
     }
+
     /// The error with which this chain is refused although it is valid: `entry` of a deny-list
     /// names it.
     #[must_use]
     pub fn denied_by(&self, entry: impl fmt::Display) -> X509Error {
         X509Error::with_detail(X509Fault::Denied, entry).claimed_by(&self.id)
+    }
+
+    /// The error with which this chain is refused although it is valid: its peer is not let in.
+    #[must_use]
+    pub fn not_admitted(&self, reason: impl fmt::Display) -> X509Error {
+        X509Error::with_detail(X509Fault::NotAdmitted, reason).claimed_by(&self.id)
     }
 }
 

@@ -1,18 +1,20 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use sha2::{Digest, Sha256};
-use spiffe_peer::{Fingerprint, TrustDomain};
+use spiffe_peer::{Fingerprint, SpiffeId, TrustDomain};
 use webpki::{
-    EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage,
-    RequiredEkuNotFoundContext,
+    Cert, EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage,
+    RequiredEkuNotFoundContext, VerifiedPath,
 };
 
-use super::bundle::{AuthorityId, X509Bundle, authority_id};
+use super::bundle::{X509Bundle, authority_id};
 use super::certificate::Certificate;
 use super::error::{X509Error, X509Fault};
+use super::known::{KnownIssuers, VerifiedIssuers};
 use super::verified::{VerifiedCertificate, VerifiedChain};
 
 /// The most intermediates between a leaf and its root.
@@ -73,6 +75,15 @@ impl ExtendedKeyUsageValidator for Usage {
     }
 }
 
+/// A chain whose leaf has been read.
+pub(super) struct Presented<'a> {
+    pub(super) leaf: &'a Certificate,
+    pub(super) leaf_der: &'a CertificateDer<'a>,
+    pub(super) issuers_der: &'a [CertificateDer<'a>],
+    pub(super) purpose: Purpose,
+    pub(super) now: SystemTime,
+}
+
 /// Verifies X.509-SVIDs: the shape of the chain first, then what the leaf says, then signatures
 /// (X509-SVID, section 5).
 ///
@@ -116,109 +127,175 @@ impl X509Verifier {
         bundle: impl FnOnce(&TrustDomain) -> Option<&'b X509Bundle>,
         now: SystemTime,
     ) -> Result<VerifiedChain, X509Error> {
+        self.verify_and_learn(chain, purpose, bundle, now, None)
+    }
+
+    /// The same verdict, sooner where the issuers have been met before; see [`KnownIssuers`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`verify`](Self::verify).
+    pub fn verify_under<'b>(
+        &self,
+        known: &KnownIssuers,
+        chain: &[impl AsRef<[u8]>],
+        purpose: Purpose,
+        bundle: impl FnOnce(&TrustDomain) -> Option<&'b X509Bundle>,
+        now: SystemTime,
+    ) -> Result<VerifiedChain, X509Error> {
+        self.verify_and_learn(chain, purpose, bundle, now, Some(known))
+    }
+
+    fn verify_and_learn<'b>(
+        &self,
+        chain: &[impl AsRef<[u8]>],
+        purpose: Purpose,
+        bundle: impl FnOnce(&TrustDomain) -> Option<&'b X509Bundle>,
+        now: SystemTime,
+        known: Option<&KnownIssuers>,
+    ) -> Result<VerifiedChain, X509Error> {
         let (leaf_der, issuers_der) = chain
             .split_first()
             .ok_or_else(|| X509Error::new(X509Fault::NoCertificate))?;
         check_size(chain)?;
-        let leaf = Certificate::parse(leaf_der.as_ref())?;
-        let id = leaf.spiffe_id()?;
-        let claimed = |error: X509Error| error.claimed_by(&id);
-        let issuers = issuers_der
-            .iter()
-            .map(|der| Certificate::parse(der.as_ref()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(claimed)?;
-        check_order(&leaf, &issuers).map_err(claimed)?;
-        leaf.check_leaf().map_err(claimed)?;
-        if !issuers.iter().all(Certificate::is_authority) {
-            return Err(claimed(X509Error::new(X509Fault::IssuerNotAuthority)));
-        }
-        let bundle = bundle(id.trust_domain())
-            .ok_or_else(|| claimed(X509Error::new(X509Fault::UnknownTrustDomain)))?;
-        if bundle.trust_domain() != id.trust_domain() {
-            return Err(claimed(X509Error::new(X509Fault::UnknownTrustDomain)));
-        }
-
-        let leaf_der = leaf_der.as_ref();
+        let leaf_der = CertificateDer::from(leaf_der.as_ref());
         let issuers_der: Vec<_> = issuers_der
             .iter()
             .map(|der| CertificateDer::from(der.as_ref()))
             .collect();
-        let (authority, root_end) = self
-            .check_path(leaf_der, &issuers_der, purpose, bundle, now)
-            .map_err(claimed)?;
-        let not_after = issuers
-            .iter()
-            .map(Certificate::not_after)
-            .chain([leaf.not_after(), root_end])
-            .min()
-            .unwrap_or(root_end);
-        let not_before = issuers
-            .iter()
-            .map(Certificate::not_before)
-            .chain([leaf.not_before()])
-            .max()
-            .unwrap_or(now);
-        if now >= not_after {
-            return Err(claimed(X509Error::new(X509Fault::Expired)));
-        }
-        if now < not_before {
-            return Err(claimed(X509Error::new(X509Fault::NotYetValid)));
-        }
-        let fingerprint = Fingerprint::from_sha256(Sha256::digest(leaf_der).into());
-        let public_key = leaf.public_key().map_err(claimed)?;
-        Ok(VerifiedChain {
-            leaf: VerifiedCertificate::new(leaf.serial(), &public_key),
-            intermediates: issuers
-                .iter()
-                .map(|issuer| {
-                    let public_key = issuer.public_key()?;
-                    Ok(VerifiedCertificate::new(issuer.serial(), &public_key))
-                })
-                .collect::<Result<_, _>>()
-                .map_err(claimed)?,
-            public_key,
-            id,
-            not_before,
-            not_after,
-            fingerprint,
-            authority,
-        })
+        let leaf = Certificate::parse(&leaf_der)?;
+        let id = leaf.spiffe_id()?;
+        let bundle =
+            bundle(id.trust_domain()).filter(|bundle| bundle.trust_domain() == id.trust_domain());
+        let presented = Presented {
+            leaf: &leaf,
+            leaf_der: &leaf_der,
+            issuers_der: &issuers_der,
+            purpose,
+            now,
+        };
+        // What the shorter way refuses goes the whole way, which says why.
+        let vouched = known
+            .zip(bundle)
+            .and_then(|(known, bundle)| self.under_known(known, &presented, bundle));
+        let vouched = match vouched {
+            Some(vouched) => Ok(vouched),
+            None => self.under_bundle(known, &presented, bundle),
+        };
+        vouched
+            .and_then(|issuers| chain_of(&presented, id.clone(), &issuers))
+            .map_err(|error| error.claimed_by(&id))
     }
 
-    /// Path validation (RFC 5280). Answers which authority anchors the path, and when it expires.
-    fn check_path(
+    /// Only the leaf's own signature is checked: that of its issuers holds in this revision.
+    fn under_known(
         &self,
-        leaf: &[u8],
-        issuers: &[CertificateDer<'_>],
-        purpose: Purpose,
+        known: &KnownIssuers,
+        presented: &Presented<'_>,
         bundle: &X509Bundle,
-        now: SystemTime,
-    ) -> Result<(AuthorityId, SystemTime), X509Error> {
-        let anchors = bundle.anchors_at(now);
+    ) -> Option<Arc<VerifiedIssuers>> {
+        let known = known.vouching_for(presented, bundle)?;
+        presented.leaf.check_leaf().ok()?;
+        let anchor = std::slice::from_ref(known.anchor());
+        self.find_path(presented, &[], anchor, |_| ()).ok()?;
+        Some(known.verified().clone())
+    }
+
+    fn under_bundle(
+        &self,
+        known: Option<&KnownIssuers>,
+        presented: &Presented<'_>,
+        bundle: Option<&X509Bundle>,
+    ) -> Result<Arc<VerifiedIssuers>, X509Error> {
+        let issuers = presented
+            .issuers_der
+            .iter()
+            .map(|der| Certificate::parse(der))
+            .collect::<Result<Vec<_>, _>>()?;
+        check_order(presented.leaf, &issuers)?;
+        presented.leaf.check_leaf()?;
+        if !issuers.iter().all(Certificate::is_authority) {
+            return Err(X509Error::new(X509Fault::IssuerNotAuthority));
+        }
+        let bundle = bundle.ok_or_else(|| X509Error::new(X509Fault::UnknownTrustDomain))?;
+        let anchors = bundle.anchors_at(presented.now);
+        let issuers_der = presented.issuers_der;
+        let (authority, leads_through_all) =
+            self.find_path(presented, issuers_der, &anchors, |path| {
+                let used = path.intermediate_certificates().map(Cert::der);
+                let constrained = path.anchor().name_constraints.is_some();
+                (
+                    authority_id(path.anchor()),
+                    used.eq(issuers_der.iter().cloned()) && !constrained,
+                )
+            })?;
+        let validity = bundle
+            .validity_of(&authority, presented.now)
+            .ok_or_else(|| X509Error::new(X509Fault::UnknownAuthority))?;
+        let verified = Arc::new(VerifiedIssuers::new(&issuers, authority, validity)?);
+        if let Some(known) = known
+            && leads_through_all
+        {
+            known.learn(presented, &issuers, bundle, &verified);
+        }
+        Ok(verified)
+    }
+
+    /// Path validation (RFC 5280).
+    fn find_path<T>(
+        &self,
+        presented: &Presented<'_>,
+        issuers: &[CertificateDer<'_>],
+        anchors: &[TrustAnchor<'_>],
+        read: impl FnOnce(&VerifiedPath<'_>) -> T,
+    ) -> Result<T, X509Error> {
         let time = UnixTime::since_unix_epoch(
-            now.duration_since(SystemTime::UNIX_EPOCH)
+            presented
+                .now
+                .duration_since(SystemTime::UNIX_EPOCH)
                 .unwrap_or(Duration::ZERO),
         );
-        let leaf = CertificateDer::from(leaf);
-        let leaf = EndEntityCert::try_from(&leaf).map_err(path_error)?;
+        let leaf = EndEntityCert::try_from(presented.leaf_der).map_err(path_error)?;
         let path = leaf
             .verify_for_usage(
                 self.algorithms.all,
-                &anchors,
+                anchors,
                 issuers,
                 time,
-                Usage(purpose),
+                Usage(presented.purpose),
                 None,
                 None,
             )
             .map_err(path_error)?;
-        let authority = authority_id(path.anchor());
-        let end = bundle
-            .end_of(&authority)
-            .ok_or_else(|| X509Error::new(X509Fault::UnknownAuthority))?;
-        Ok((authority, end))
+        Ok(read(&path))
     }
+}
+
+fn chain_of(
+    presented: &Presented<'_>,
+    id: SpiffeId,
+    issuers: &VerifiedIssuers,
+) -> Result<VerifiedChain, X509Error> {
+    let (leaf, now) = (presented.leaf, presented.now);
+    let not_before = leaf.not_before().max(issuers.not_before);
+    let not_after = leaf.not_after().min(issuers.not_after);
+    if now >= not_after {
+        return Err(X509Error::new(X509Fault::Expired));
+    }
+    if now < not_before {
+        return Err(X509Error::new(X509Fault::NotYetValid));
+    }
+    let public_key = leaf.public_key()?;
+    Ok(VerifiedChain {
+        leaf: VerifiedCertificate::new(leaf.serial(), &public_key),
+        intermediates: issuers.certificates.clone(),
+        public_key,
+        id,
+        not_before,
+        not_after,
+        fingerprint: Fingerprint::from_sha256(Sha256::digest(presented.leaf_der).into()),
+        authority: issuers.authority,
+    })
 }
 
 impl fmt::Debug for X509Verifier {

@@ -1,0 +1,121 @@
+//! The client side.
+
+mod revision;
+mod verifier;
+
+use std::sync::Arc;
+
+use spiffe_peer::Connection;
+use spiffe_source::Source;
+use spiffe_verify::VerifiedChain;
+
+use crate::error::TlsError;
+use crate::expected::ExpectedServer;
+use crate::live::Live;
+use crate::trust::TrustWatch;
+pub use revision::ClientRevision;
+
+/// The client side of TLS, live: presents the own SVID, and takes no server but the expected one.
+///
+/// ```no_run
+/// # async fn example(source: spiffe_source::Source) -> Result<(), Box<dyn std::error::Error>> {
+/// let tls = spiffe_tls::ClientTls::new(source, "spiffe://example.org/service/orders".parse()?)?;
+/// assert!(tls.current().is_some());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct ClientTls(Arc<Live<ClientRevision>>);
+
+impl ClientTls {
+    /// With every setting at its default; see [`builder`](Self::builder).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ClientTlsBuilder::build`].
+    pub fn new(source: Source, expected: ExpectedServer) -> Result<Self, TlsError> {
+        Self::builder(source, expected).build()
+    }
+
+    /// The settings of a client with the identity and the trust of `source`.
+    pub fn builder(source: Source, expected: ExpectedServer) -> ClientTlsBuilder {
+        ClientTlsBuilder {
+            source,
+            settings: Settings {
+                expected,
+                resumption: true,
+                tls12: false,
+            },
+        }
+    }
+
+    /// The revision for a handshake that begins now; none while there is no identity. Take it once
+    /// for a handshake and keep it until its end.
+    #[must_use]
+    pub fn current(&self) -> Option<Arc<ClientRevision>> {
+        self.0.current()
+    }
+
+    /// Watches over the trust in the peer of a finished handshake; see [`TrustWatch`].
+    pub fn watch(&self, chain: Arc<VerifiedChain>, connection: Connection) -> TrustWatch {
+        TrustWatch::start(&self.0, chain, connection)
+    }
+}
+
+/// The settings of a [`ClientTls`].
+///
+/// ```no_run
+/// # async fn example(source: spiffe_source::Source) -> Result<(), Box<dyn std::error::Error>> {
+/// use spiffe_tls::ClientTls;
+///
+/// let orders = "spiffe://example.org/service/orders".parse()?;
+/// let tls = ClientTls::builder(source, orders).resumption(false).build()?;
+/// # let _ = tls;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct ClientTlsBuilder {
+    source: Source,
+    settings: Settings,
+}
+
+#[derive(Debug)]
+pub(crate) struct Settings {
+    expected: ExpectedServer,
+    resumption: bool,
+    tls12: bool,
+}
+
+impl ClientTlsBuilder {
+    /// Whether sessions are resumed; on by default. The server of a resumed session is held against
+    /// the clock, the deny-list and the expectation like a new one, and sessions end with their
+    /// revision, so that one is resumed only where a full handshake would succeed.
+    pub fn resumption(mut self, on: bool) -> Self {
+        self.settings.resumption = on;
+        self
+    }
+
+    /// Speaks TLS 1.2 too, with servers that know no better. The certificates of both ends then pass
+    /// in the clear.
+    #[cfg(feature = "tls12")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls12")))]
+    pub fn tls12(mut self) -> Self {
+        self.settings.tls12 = true;
+        self
+    }
+
+    /// Builds the configuration of the current snapshot, and from then on one for each new revision.
+    /// Runs on the current tokio runtime until the last clone is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`] where the provider cannot do what is needed.
+    pub fn build(self) -> Result<ClientTls, TlsError> {
+        let settings = self.settings;
+        let build =
+            move |source: &_, snapshot: &_| ClientRevision::build(source, snapshot, &settings);
+        Ok(ClientTls(Live::follow(self.source, build)?))
+    }
+}

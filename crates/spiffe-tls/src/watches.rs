@@ -1,0 +1,111 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use spiffe_peer::Connection;
+use spiffe_verify::VerifiedChain;
+use tokio::sync::Notify;
+
+/// A clock that is set, or a host that was suspended, is noticed within this time.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// Timers are late by some milliseconds: rather this much before an end than after it.
+const LEAD: Duration = Duration::from_millis(20);
+
+/// The open connections of one end, by the end of their peers' chains.
+#[derive(Default)]
+pub(crate) struct Watches {
+    open: Mutex<Open>,
+    earlier_end: Notify,
+}
+
+#[derive(Default)]
+struct Open {
+    by_end: BTreeMap<Key, Watched>,
+    next: u64,
+}
+
+pub(crate) type Key = (SystemTime, u64);
+
+#[derive(Clone)]
+struct Watched {
+    chain: Arc<VerifiedChain>,
+    connection: Connection,
+}
+
+impl Watched {
+    fn withdraw(&self, why: &'static str) {
+        tracing::info!(
+            target: "spiffe_tls",
+            { peer.spiffe_id = %self.chain.spiffe_id() },
+            "{why}"
+        );
+        self.connection.withdraw();
+    }
+}
+
+impl Watches {
+    pub(crate) fn add(&self, chain: Arc<VerifiedChain>, connection: Connection) -> Key {
+        let mut open = self.open();
+        let key = (chain.not_after(), open.next);
+        open.next += 1;
+        let is_first = open
+            .by_end
+            .first_key_value()
+            .is_none_or(|(first, _)| key < *first);
+        open.by_end.insert(key, Watched { chain, connection });
+        drop(open);
+        if is_first {
+            self.earlier_end.notify_one();
+        }
+        key
+    }
+
+    pub(crate) fn remove(&self, key: &Key) {
+        self.open().by_end.remove(key);
+    }
+
+    /// Withdraws every connection whose peer is no longer trusted.
+    pub(crate) fn judge(&self, trusts: impl Fn(&VerifiedChain) -> bool) {
+        // Judged outside the lock: handshakes go on.
+        let open: Vec<Watched> = self.open().by_end.values().cloned().collect();
+        for watched in open.iter().filter(|watched| !trusts(&watched.chain)) {
+            watched.withdraw("the peer of an open connection is no longer trusted");
+        }
+    }
+
+    /// Withdraws each connection at the end of its peer's chain. Never returns.
+    pub(crate) async fn keep_time(&self) {
+        loop {
+            let now = SystemTime::now() + LEAD;
+            for watched in self.ended(now) {
+                watched.withdraw("the peer of an open connection has reached the end of its chain");
+            }
+            let first = self
+                .open()
+                .by_end
+                .first_key_value()
+                .map(|((end, _), _)| *end);
+            let added = self.earlier_end.notified();
+            match first {
+                None => added.await,
+                Some(end) => {
+                    let left = end.duration_since(now).unwrap_or_default();
+                    let _ = tokio::time::timeout(left.min(LONGEST_SLEEP), added).await;
+                }
+            }
+        }
+    }
+
+    fn ended(&self, now: SystemTime) -> impl Iterator<Item = Watched> + use<> {
+        let mut open = self.open();
+        // The keys of what ends later: the number only tells connections with the same end apart.
+        let later = open.by_end.split_off(&(now, u64::MAX));
+        std::mem::replace(&mut open.by_end, later).into_values()
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        // What is in there is whole between any two statements.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
