@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+pub mod handed;
 pub mod hostile;
 pub mod place;
 pub mod scripted;

@@ -13,9 +13,9 @@ use std::time::{Duration, SystemTime};
 use integration::{ALLOWED, SERVER, agent, settled, source};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CipherSuite, HandshakeKind, NamedGroup, ProtocolVersion};
-use spiffe_devkit::IssueSpec;
-use spiffe_peer::parse;
-use spiffe_source::Source;
+use spiffe_devkit::{Agent, IssueSpec};
+use spiffe_peer::{Connection, PeerIdentity, parse};
+use spiffe_source::{DenyList, Source};
 use spiffe_tls::{ClientTls, ServerTls};
 use spiffe_verify::X509Fault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,7 +39,7 @@ async fn handshake(client: &ClientTls, server: &ServerTls) -> Ends {
     (client, server)
 }
 
-async fn both_sides() -> (spiffe_devkit::Agent, Source, ClientTls, ServerTls) {
+async fn both_sides() -> (Agent, Source, ClientTls, ServerTls) {
     let agent = agent().start().await.unwrap();
     let server = source(&agent, "server", &[]).await;
     let client = ClientTls::new(
@@ -198,4 +198,65 @@ async fn without_identity_there_is_no_configuration() {
     while server.current().is_some() {
         tokio::task::yield_now().await;
     }
+}
+
+async fn brief_caller(agent: &Agent, ttl: Duration) -> (Vec<CertificateDer<'static>>, SystemTime) {
+    let authority = agent
+        .authority(&parse::trust_domain("example.org").unwrap())
+        .unwrap();
+    let spec = IssueSpec::new(ALLOWED).unwrap().ttl(ttl);
+    let svid = authority.issue(&spec).unwrap();
+    let chain = svid.chain().iter().cloned().map(CertificateDer::from);
+    (chain.collect(), svid.not_after())
+}
+
+#[tokio::test]
+async fn an_open_connection_is_withdrawn_at_the_end_of_its_chain() {
+    let (agent, _source, _client, server) = both_sides().await;
+    let (chain, end) = brief_caller(&agent, Duration::from_secs(1)).await;
+    let revision = server.current().unwrap();
+    let chain = revision.identify(Some(&chain), SystemTime::now());
+    let chain = chain.unwrap().unwrap();
+    let connection = Connection::new();
+    let peer = PeerIdentity::assume_verified(chain.to_peer(), connection.clone());
+    let _watch = server.watch(chain, connection.clone());
+    assert!(peer.is_current(), "control");
+    tokio::time::timeout(Duration::from_secs(10), connection.withdrawn())
+        .await
+        .expect("it ends with its chain");
+    assert!(!peer.is_current());
+    let early = end.duration_since(SystemTime::now()).unwrap_or_default();
+    assert!(early < Duration::from_millis(100), "not before: {early:?}");
+}
+
+#[tokio::test]
+async fn a_watch_that_begins_too_late_withdraws_at_once() {
+    let (agent, source, _client, server) = both_sides().await;
+    let (chain, _) = brief_caller(&agent, Duration::from_secs(600)).await;
+    let begun = server.current().unwrap();
+    let chain = begun.identify(Some(&chain), SystemTime::now());
+    let chain = chain.unwrap().unwrap();
+    source.deny(DenyList::new().id(ALLOWED).unwrap());
+    while server.current().unwrap().revision() == begun.revision() {
+        tokio::task::yield_now().await;
+    }
+    let connection = Connection::new();
+    let _watch = server.watch(chain, connection.clone());
+    assert!(connection.is_withdrawn());
+}
+
+#[tokio::test]
+async fn when_nobody_follows_the_source_any_more_nobody_is_trusted() {
+    let (agent, source, _client, server) = both_sides().await;
+    let (chain, _) = brief_caller(&agent, Duration::from_secs(600)).await;
+    let revision = server.current().unwrap();
+    let chain = revision.identify(Some(&chain), SystemTime::now());
+    let connection = Connection::new();
+    let _watch = server.watch(chain.unwrap().unwrap(), connection.clone());
+    assert!(!connection.is_withdrawn(), "control");
+    source.close();
+    tokio::time::timeout(Duration::from_secs(10), connection.withdrawn())
+        .await
+        .expect("it ends with the source");
+    assert!(server.current().is_none());
 }

@@ -10,6 +10,7 @@
 
 mod bundles;
 mod dear;
+mod known;
 mod mint;
 
 use std::time::{Duration, SystemTime};

@@ -169,3 +169,63 @@ impl Authority {
 fn ca() -> IsCa {
     IsCa::Ca(BasicConstraints::Unconstrained)
 }
+
+/// Certificates built one by one, for chains that [`Authority`] rightly does not make.
+pub(crate) struct Signer {
+    pub(crate) params: CertificateParams,
+    pub(crate) key: Vec<u8>,
+}
+
+impl Signer {
+    pub(crate) fn new(name: &str) -> Self {
+        Self::with_key(name, &KeyPair::generate().unwrap().serialize_der())
+    }
+
+    pub(crate) fn with_key(name: &str, key: &[u8]) -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = ca();
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let now = SystemTime::now();
+        (params.not_before, params.not_after) = ((now - HOUR).into(), (now + 24 * HOUR).into());
+        Self {
+            params,
+            key: key.to_vec(),
+        }
+    }
+
+    fn pair(&self) -> KeyPair {
+        KeyPair::try_from(self.key.as_slice()).unwrap()
+    }
+
+    pub(crate) fn root(&self) -> Vec<u8> {
+        self.params
+            .self_signed(&self.pair())
+            .unwrap()
+            .der()
+            .to_vec()
+    }
+
+    pub(crate) fn signed_by(&self, issuer: &Self) -> Vec<u8> {
+        let issuer = Issuer::new(issuer.params.clone(), issuer.pair());
+        let signed = self.params.signed_by(&self.pair(), &issuer);
+        signed.unwrap().der().to_vec()
+    }
+
+    pub(crate) fn leaf(&self, leaf: &Leaf) -> Vec<u8> {
+        let issuer = Issuer::new(self.params.clone(), self.pair());
+        let key = KeyPair::generate().unwrap();
+        leaf.0.signed_by(&key, &issuer).unwrap().der().to_vec()
+    }
+
+    /// A leaf with the name and the key of its issuer.
+    pub(crate) fn leaf_like_itself(&self, leaf: Leaf) -> Vec<u8> {
+        let issuer = Issuer::new(self.params.clone(), self.pair());
+        let mut leaf = leaf.0;
+        leaf.distinguished_name = self.params.distinguished_name.clone();
+        leaf.signed_by(&self.pair(), &issuer)
+            .unwrap()
+            .der()
+            .to_vec()
+    }
+}

@@ -4,6 +4,7 @@ use crate::controls::control::{Control, Edit, integration, of_crate, unit};
 
 const READER: &str = "crates/spiffe-source/src/keeper/reader.rs";
 const VERIFIER: &str = "crates/spiffe-verify/src/x509/verifier.rs";
+const KNOWN: &str = "crates/spiffe-verify/src/x509/known.rs";
 
 const EVERY_NAMED: &str =
     "        for domain in self.federated.iter().filter(|domain| own != Some(*domain)) {";
@@ -14,7 +15,7 @@ const EVERY_GIVEN: &str = r"        let everything: Vec<_> = material
             .collect();
         for domain in everything.iter().filter(|domain| own != Some(*domain)) {";
 
-pub(super) const CONTROLS: [Control; 7] = [
+pub(super) const CONTROLS: [Control; 12] = [
     Control {
         name: "pooled-bundles",
         invariant: 3,
@@ -42,8 +43,8 @@ pub(super) const CONTROLS: [Control; 7] = [
         without: "whatever bundle the caller hands out is used",
         edits: &[Edit {
             file: VERIFIER,
-            text: "        if bundle.trust_domain() != id.trust_domain() {",
-            replacement: "        if false {",
+            text: ".filter(|bundle| bundle.trust_domain() == id.trust_domain())",
+            replacement: "",
         }],
         test: of_crate(
             "spiffe-verify",
@@ -112,14 +113,103 @@ pub(super) const CONTROLS: [Control; 7] = [
         name: "expected-server",
         invariant: 4,
         without: "a client takes every server that has an identity",
-        edits: &[Edit {
-            file: "crates/spiffe-tls/src/client.rs",
-            text: "        self.expected.check(verified.spiffe_id()).map_err(refusal)?;",
-            replacement: "        let _ = verified;",
-        }],
+        edits: &[
+            Edit {
+                file: "crates/spiffe-tls/src/client/verifier.rs",
+                text: "        self.expected.check(verified.spiffe_id()).map_err(refusal)?;",
+                replacement: "        let _ = verified;",
+            },
+            Edit {
+                file: "crates/spiffe-tls/src/client/revision.rs",
+                text: "        self.expected.check(chain.spiffe_id())?;\n",
+                replacement: "",
+            },
+        ],
         test: integration(
             "invariants",
             "the_expected_server_is_the_only_one_that_gets_a_request",
+        ),
+    },
+    Control {
+        name: "issuer-that-nobody-verified",
+        invariant: 1,
+        without: "issuers are learnt although the path did not lead through them",
+        edits: &[Edit {
+            file: VERIFIER,
+            text: "            && leads_through_all\n",
+            replacement: "            && (leads_through_all || !issuers.is_empty())\n",
+        }],
+        test: of_crate(
+            "spiffe-verify",
+            "x509",
+            "known::an_issuer_that_no_path_has_led_through_is_not_learnt",
+        ),
+    },
+    Control {
+        name: "issuers-of-any-trust-domain",
+        invariant: 3,
+        without: "issuers that are known vouch for IDs of every trust domain",
+        edits: &[
+            Edit {
+                file: KNOWN,
+                text: "            && known.trust_domain == *bundle.trust_domain()\n",
+                replacement: "",
+            },
+            Edit {
+                file: KNOWN,
+                text: "                .validity_of(&verified.authority, presented.now)\n                .is_some();",
+                replacement: "                .authorities()\n                .len() > 0;",
+            },
+        ],
+        test: of_crate(
+            "spiffe-verify",
+            "x509",
+            "known::issuers_vouch_for_their_own_trust_domain_alone",
+        ),
+    },
+    Control {
+        name: "issuers-for-any-purpose",
+        invariant: 1,
+        without: "issuers that are known for clients vouch for servers",
+        edits: &[Edit {
+            file: KNOWN,
+            text: "        let fits = known.purpose == presented.purpose\n            && ",
+            replacement: "        let fits = ",
+        }],
+        test: of_crate(
+            "spiffe-verify",
+            "x509",
+            "known::issuers_are_known_for_one_purpose",
+        ),
+    },
+    Control {
+        name: "loops-under-known-issuers",
+        invariant: 1,
+        without: "a leaf may be its own issuer once that is known",
+        edits: &[Edit {
+            file: KNOWN,
+            text: "            && !known.subjects.contains(presented.leaf.subject())\n",
+            replacement: "",
+        }],
+        test: of_crate(
+            "spiffe-verify",
+            "x509",
+            "known::a_leaf_that_is_its_issuer_again_is_a_loop_either_way",
+        ),
+    },
+    Control {
+        name: "constraints-of-known-issuers",
+        invariant: 1,
+        without: "name constraints of known issuers are forgotten",
+        edits: &[Edit {
+            file: KNOWN,
+            text: "if issuers.iter().any(Certificate::constrains_names) {",
+            replacement: "if false {",
+        }],
+        test: of_crate(
+            "spiffe-verify",
+            "x509",
+            "known::issuers_that_constrain_names_are_asked_each_time",
         ),
     },
 ];

@@ -4,11 +4,11 @@ use crate::controls::control::{Control, Edit, integration, of_crate, unit};
 
 const PEERS: &str = "crates/spiffe-tls/src/peers.rs";
 const LIVE: &str = "crates/spiffe-tls/src/live.rs";
-const SWAP: &str = "                swap.send_replace(next.map(Arc::new));";
+const SWAP: &str = "                swap.send_replace(next.clone());";
 
 const OPEN_CONNECTIONS: &str = "invariant_5_trust_that_is_gone_is_gone_for_open_connections_too";
 
-pub(super) const CONTROLS: [Control; 17] = [
+pub(super) const CONTROLS: [Control; 19] = [
     Control {
         name: "remembered-for-ever",
         invariant: 5,
@@ -27,13 +27,13 @@ pub(super) const CONTROLS: [Control; 17] = [
         edits: &[
             Edit {
                 file: "crates/spiffe-verify/src/x509/bundle.rs",
-                text: "|root: &Root| root.not_before <= now && now <= root.not_after;",
-                replacement: "|root: &Root| root.not_before <= now;",
+                text: "self.not_before <= now && now <= self.not_after",
+                replacement: "self.not_before <= now",
             },
             Edit {
-                file: "crates/spiffe-verify/src/x509/verifier.rs",
-                text: ".chain([leaf.not_after(), root_end])",
-                replacement: ".chain([leaf.not_after()])",
+                file: "crates/spiffe-verify/src/x509/known.rs",
+                text: "ends.fold(root.1, Ord::min)",
+                replacement: "ends.fold(root.1.max(root.0 + std::time::Duration::from_secs(1 << 31)), Ord::min)",
             },
         ],
         test: of_crate(
@@ -90,9 +90,9 @@ pub(super) const CONTROLS: [Control; 17] = [
         invariant: 5,
         without: "connections outlive the trust in their peer",
         edits: &[Edit {
-            file: "crates/spiffe-tls/src/trust.rs",
-            text: "                .is_some_and(|revision| revision.still_trusts(&chain))",
-            replacement: "                .is_some_and(|_| !chain.serial().is_empty())",
+            file: LIVE,
+            text: "revision.is_some_and(|revision| revision.still_trusts(chain))",
+            replacement: "revision.is_some_and(|_| !chain.serial().is_empty())",
         }],
         test: integration("invariants", OPEN_CONNECTIONS),
     },
@@ -204,7 +204,7 @@ pub(super) const CONTROLS: [Control; 17] = [
         edits: &[Edit {
             file: LIVE,
             text: SWAP,
-            replacement: "                let _ = (&swap, next);",
+            replacement: "                let _ = &swap;",
         }],
         test: integration("invariants", OPEN_CONNECTIONS),
     },
@@ -229,7 +229,7 @@ pub(super) const CONTROLS: [Control; 17] = [
         edits: &[Edit {
             file: LIVE,
             text: SWAP,
-            replacement: "                let _ = (&swap, next);",
+            replacement: "                let _ = &swap;",
         }],
         test: integration(
             "invariants",
@@ -249,5 +249,30 @@ pub(super) const CONTROLS: [Control; 17] = [
             "invariants",
             "invariant_7_the_authority_rotates_in_steps_under_traffic",
         ),
+    },
+    Control {
+        name: "open-beyond-the-end",
+        invariant: 5,
+        without: "connections outlive the chain of their peer",
+        edits: &[Edit {
+            file: LIVE,
+            text: "                () = timed.keep_time() => {}",
+            replacement: "                () = std::future::pending() => drop(timed),",
+        }],
+        test: integration(
+            "tls",
+            "an_open_connection_is_withdrawn_at_the_end_of_its_chain",
+        ),
+    },
+    Control {
+        name: "between-verdict-and-watch",
+        invariant: 5,
+        without: "trust that goes between the verdict and the watch is not missed by anybody",
+        edits: &[Edit {
+            file: "crates/spiffe-tls/src/trust.rs",
+            text: "            .is_some_and(|revision| revision.still_trusts(&chain))",
+            replacement: "            .is_some_and(|_| !chain.serial().is_empty())",
+        }],
+        test: integration("tls", "a_watch_that_begins_too_late_withdraws_at_once"),
     },
 ];
