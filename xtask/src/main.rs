@@ -43,6 +43,13 @@ mod flags {
             cmd bench {
                 repeated name: String
             }
+            /// Runs the load programs in tests/load, all of them or those that are named: rotation,
+            /// withdrawal, stalled handshakes, ends under load, and half an hour of soak.
+            cmd load {
+                repeated name: String
+                /// Seconds, trials or rounds, whatever the program counts; what is usual unless given.
+                optional --amount amount: u32
+            }
             /// Runs the fuzz targets in tests/fuzz, all of them or those that are named, guided by
             /// coverage. What they learn is kept in tests/fuzz/target/corpus.
             cmd fuzz {
@@ -63,6 +70,7 @@ fn main() -> anyhow::Result<()> {
         flags::XtaskCmd::Controls(controls) => controls::run(&shell, &controls.name),
         flags::XtaskCmd::Interop(interop) => satellite::interop(&shell, &interop.args),
         flags::XtaskCmd::Bench(bench) => satellite::bench(&shell, &bench.name),
+        flags::XtaskCmd::Load(load) => satellite::load(&shell, &load.name, load.amount),
         flags::XtaskCmd::Fuzz(fuzz) => {
             satellite::fuzz(&shell, &fuzz.name, fuzz.seconds.unwrap_or(60))
         }

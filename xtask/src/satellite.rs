@@ -46,6 +46,20 @@ pub(crate) fn bench(shell: &Shell, names: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Runs the load programs that are named; all of them where none is.
+pub(crate) fn load(shell: &Shell, names: &[String], amount: Option<u32>) -> anyhow::Result<()> {
+    let amount = &amount.map(|amount| amount.to_string());
+    for name in chosen(shell, "tests/load/src/bin", names)? {
+        println!("=== {name}");
+        cmd!(
+            shell,
+            "cargo run --release --package load --bin {name} -- {amount...}"
+        )
+        .run()?;
+    }
+    Ok(())
+}
+
 /// What makes the compiler note which code an input reaches, the way libFuzzer reads it. The
 /// sanitizers would need a nightly compiler; safe code has little use for them.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

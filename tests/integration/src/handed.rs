@@ -25,7 +25,6 @@ impl Feed for Handed {
 }
 
 /// A source that has not been connected, and what its material is handed to.
-#[must_use]
 pub fn handed(material: Material) -> (Builder<Handed>, watch::Sender<Material>) {
     let (sender, receiver) = watch::channel(material);
     (Source::from_feed(Handed(receiver)), sender)
