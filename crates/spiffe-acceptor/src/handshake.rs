@@ -2,7 +2,7 @@ use std::time::{Duration, SystemTime};
 
 use spiffe_peer::{Connection, PeerIdentity};
 use spiffe_source::Source;
-use spiffe_tls::ServerTls;
+use spiffe_tls::{Admission, ServerTls};
 use spiffe_verify::X509Fault;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, ToSocketAddrs};
@@ -47,6 +47,7 @@ impl Acceptor {
     pub fn builder(source: Source) -> AcceptorBuilder {
         AcceptorBuilder {
             source,
+            admission: None,
             timeout: HANDSHAKE_TIMEOUT,
             max_pending: MAX_PENDING,
         }
@@ -146,11 +147,18 @@ async fn let_alert_arrive<IO: AsyncRead + AsyncWrite + Unpin>(mut io: IO) {
 #[must_use = "a builder does nothing until `bind` or `build`"]
 pub struct AcceptorBuilder {
     source: Source,
+    admission: Option<Admission>,
     timeout: Duration,
     max_pending: usize,
 }
 
 impl AcceptorBuilder {
+    /// Whom of those that the source trusts to let in; by default all of them.
+    pub fn admit(mut self, admission: Admission) -> Self {
+        self.admission = Some(admission);
+        self
+    }
+
     /// How long a whole handshake may take; 10 s by default.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -170,7 +178,11 @@ impl AcceptorBuilder {
     ///
     /// [`AcceptorError`] where the crypto provider cannot do what is needed.
     pub fn build(self) -> Result<Acceptor, AcceptorError> {
-        let tls = ServerTls::new(self.source).map_err(AcceptorFailure::Tls)?;
+        let mut tls = ServerTls::builder(self.source);
+        if let Some(admission) = self.admission {
+            tls = tls.admit(admission);
+        }
+        let tls = tls.build().map_err(AcceptorFailure::Tls)?;
         Ok(Acceptor {
             tls,
             timeout: self.timeout,

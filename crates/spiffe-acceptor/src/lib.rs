@@ -29,6 +29,15 @@
 //! - Identity comes from the connection alone: headers that pretend to carry one
 //!   (`x-forwarded-client-cert`, `x-spiffe-id`) are removed.
 //!
+//! # Features
+//!
+//! | feature | gives |
+//! |---|---|
+//! | `axum` (default) | [`Listener`] as a listener of `axum::serve`, and the peer in each of its requests |
+//! | `config` | `config::Config`: addresses, peers and the source, from a YAML file, the environment and code |
+//! | `probes` | `Probes`: `/live`, `/ready` and metrics without TLS, on an address of their own |
+//! | `aws-lc-rs` (default), `ring` | the cryptography |
+//!
 //! # What it does not do
 //!
 //! It decides who a peer is, not what the peer may do: that is `spiffe-authz`. Under plain
@@ -39,9 +48,13 @@
 
 #[cfg(feature = "axum")]
 mod axum;
+#[cfg(feature = "config")]
+pub mod config;
 mod error;
 mod handshake;
 mod listener;
+#[cfg(feature = "probes")]
+mod probes;
 mod serve;
 mod stream;
 mod with_peer;
@@ -51,6 +64,8 @@ pub use self::axum::{MakeServiceWithPeer, ServeWithPeer};
 pub use error::{AcceptorError, HandshakeError, ServeError};
 pub use handshake::{Acceptor, AcceptorBuilder};
 pub use listener::Listener;
+#[cfg(feature = "probes")]
+pub use probes::Probes;
 pub use serve::{Serve, serve};
 pub use spiffe_peer::{Connection, PeerIdentity};
 pub use stream::{HasPeer, Stream};

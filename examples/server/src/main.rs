@@ -1,8 +1,10 @@
 //! Greets every workload of its own trust domain, over HTTP/1.1 and HTTP/2.
 //!
-//! Run with `SPIFFE_ENDPOINT_SOCKET=unix:///path/of/agent.sock cargo run -p example-server`.
-//! `HTTP_ADDRESS` says where to listen (default `127.0.0.1:8443`; port 0 takes a free one), `RUST_LOG`
-//! what to log (default `info`; `spiffe_acceptor=debug` shows handshakes that fail).
+//! Run with `SPIFFE_ENDPOINT_SOCKET=unix:///path/of/agent.sock cargo run -p example-server`, and with
+//! `-- --config examples/server/server.yaml` for more than the defaults: that file shows all keys, and
+//! which environment variable counts instead of each. Without it the environment alone counts, such
+//! as `HTTP_ADDRESS` for where to listen (default `127.0.0.1:8443`; port 0 takes a free one).
+//! `RUST_LOG` says what to log (default `info`; `spiffe_acceptor=debug` shows handshakes that fail).
 
 #![allow(
     clippy::print_stdout,
@@ -11,29 +13,40 @@
 )]
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use axum::Json;
+use clap::Parser;
 use serde_json::{Value, json};
-use spiffe_acceptor::{Acceptor, PeerIdentity, serve};
+use spiffe_acceptor::PeerIdentity;
+use spiffe_acceptor::config::Config;
 use spiffe_authz::axum::{Router, get, post};
-use spiffe_source::Source;
 use tokio::signal::unix::{SignalKind, signal};
 
-const DEFAULT_ADDRESS: &str = "127.0.0.1:8443";
 /// With what ending the process takes, ten seconds in all.
 const DRAIN: Duration = Duration::from_secs(9);
 
+/// A server that greets the workloads of its trust domain
+#[derive(Debug, Parser)]
+#[command(name = "server", version)]
+struct Arguments {
+    /// A YAML file; what the environment says counts instead of what it says
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
         )
         .with_writer(std::io::stderr)
         .init();
-    match run().await {
+    match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("server: {error}");
@@ -42,7 +55,11 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let config = match arguments.config {
+        Some(file) => Config::load(file)?,
+        None => Config::from_env()?,
+    };
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut stop = Box::pin(async move {
@@ -71,17 +88,20 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .build()?;
 
     let source = tokio::select! {
-        source = Source::workload_api().connect() => source?,
+        source = config.source() => source?,
         () = &mut stop => return Ok(()),
     };
-    let address = std::env::var("HTTP_ADDRESS").unwrap_or_else(|_| DEFAULT_ADDRESS.to_owned());
-    let listener = Acceptor::builder(source.clone())
-        .bind(&address)
-        .await
-        .map_err(|error| format!("HTTP_ADDRESS: {error}"))?;
+    let listener = config.listen(&source).await?;
+    let probes = config.probes().await?;
     println!("{}", source.status());
     println!("listening on {}", listener.local_addr()?);
-    serve(listener, app)
+    if let Some(probes) = probes {
+        println!("probes on {}", probes.local_addr()?);
+        // As long as the process, so that a server that drains is not taken for a dead one.
+        tokio::spawn(probes.run(source.clone()));
+    }
+    config
+        .serve(listener, app)
         .with_graceful_shutdown(async move {
             stop.await;
             println!("draining");
