@@ -2,7 +2,7 @@
 //! break off: its memory, files and tasks stay where they were.
 #![allow(
     clippy::unwrap_used,
-    clippy::expect_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "a program that only tests run"
 )]
