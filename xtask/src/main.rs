@@ -7,6 +7,7 @@
 
 mod ci;
 mod controls;
+mod corpus;
 mod satellite;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ mod flags {
     #![allow(unreachable_pub, reason = "the macro writes `pub`")]
 
     use std::ffi::OsString;
+    use std::path::PathBuf;
 
     xflags::xflags! {
         /// Chores of this workspace.
@@ -37,6 +39,14 @@ mod flags {
             /// (tests/interop). What follows `--` goes to the test runner.
             cmd interop {
                 repeated args: OsString
+            }
+            /// Writes the corpus of good and bad SVIDs (tests/corpus) into a folder, with a manifest that
+            /// other libraries can read.
+            cmd corpus {
+                /// The folder; target/corpus unless given.
+                optional --out directory: PathBuf
+                /// Writes nothing, and verifies so many mutated chains instead.
+                optional --mutations count: u32
             }
             /// Runs the benches in tests/bench, all of them or those that are named. Each prints a
             /// table and writes target/bench/NAME.json.
@@ -69,6 +79,13 @@ fn main() -> anyhow::Result<()> {
         flags::XtaskCmd::Ci(ci) => ci::run(&shell, &ci.only),
         flags::XtaskCmd::Controls(controls) => controls::run(&shell, &controls.name),
         flags::XtaskCmd::Interop(interop) => satellite::interop(&shell, &interop.args),
+        flags::XtaskCmd::Corpus(chosen) => match chosen.mutations {
+            Some(count) => corpus::mutate(&shell, count),
+            None => {
+                let here = std::env::current_dir()?;
+                corpus::write(&shell, chosen.out.map(|out| here.join(out)).as_deref())
+            }
+        },
         flags::XtaskCmd::Bench(bench) => satellite::bench(&shell, &bench.name),
         flags::XtaskCmd::Load(load) => satellite::load(&shell, &load.name, load.amount),
         flags::XtaskCmd::Fuzz(fuzz) => {

@@ -4,11 +4,21 @@
 //! meanwhile happens to both; the medians are compared.
 
 pub mod agent;
+pub mod callgrind;
+pub mod clients;
+pub mod contenders;
+pub mod handshake;
+pub mod nginx;
 pub mod offer;
+pub mod pki;
+pub mod process;
 mod report;
+pub mod servers;
 
 pub use report::{Gate, Report, Row};
 
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -44,6 +54,57 @@ pub fn interleaved_all<const N: usize>(
         }
     }
     (medians(&ours_took), medians(&peer_took))
+}
+
+/// The medians of any number of measurements that take turns for `rounds` rounds. Each round begins
+/// with another of them.
+///
+/// # Errors
+///
+/// The first of any measurement.
+pub fn taking_turns<E>(
+    rounds: usize,
+    contenders: &mut [&mut dyn FnMut() -> Result<f64, E>],
+) -> Result<Vec<f64>, E> {
+    let mut measured = vec![Vec::with_capacity(rounds); contenders.len()];
+    for contender in contenders.iter_mut() {
+        // As above: not counted.
+        contender()?;
+    }
+    for round in 0..rounds {
+        for turn in 0..contenders.len() {
+            let index = (round + turn) % contenders.len();
+            measured[index].push(contenders[index]()?);
+        }
+    }
+    Ok(measured
+        .into_iter()
+        .map(|mut one| quantile(&mut one, 0.5))
+        .collect())
+}
+
+/// The value below which that part of the measurements lies; zero where there are none.
+pub fn quantile(measured: &mut [f64], part: f64) -> f64 {
+    measured.sort_unstable_by(f64::total_cmp);
+    let index = (measured.len() as f64 * part) as usize;
+    let last = measured.len().saturating_sub(1);
+    measured.get(index.min(last)).copied().unwrap_or_default()
+}
+
+/// Publishes a report where the first argument says, and tells whether its gates hold.
+///
+/// # Errors
+///
+/// Where the report cannot be written.
+pub fn publish(report: &Report) -> std::io::Result<ExitCode> {
+    let results = std::env::args_os()
+        .nth(1)
+        .map_or_else(|| PathBuf::from("target/bench"), PathBuf::from);
+    Ok(if report.publish(&results)? {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn medians<const N: usize>(took: &[[Duration; N]]) -> [Duration; N] {

@@ -1,14 +1,15 @@
 //! What is an identity, and what is none (invariants 1 and 2).
 
-use crate::controls::control::{Control, Edit, integration, unit};
+use crate::controls::control::{Control, Edit, integration, of_crate, unit};
 
 const WITH_PEER: &str = "crates/spiffe-acceptor/src/with_peer.rs";
+const CORPUS: &str = "each_case_gets_its_verdict";
 const CERTIFICATE: &str = "crates/spiffe-verify/src/x509/certificate.rs";
 
 const NO_HEADER: &str = "invariant_1_no_header_becomes_identity";
 const ONE_URI: &str = "invariant_2_a_leaf_without_exactly_one_uri_has_no_identity";
 
-pub(super) const CONTROLS: [Control; 8] = [
+pub(super) const CONTROLS: [Control; 13] = [
     Control {
         name: "forwarded-headers",
         invariant: 1,
@@ -139,5 +140,65 @@ pub(crate) fn system_time(",
             replacement: "    if false {",
         }],
         test: integration("invariants", ONE_URI),
+    },
+    Control {
+        name: "leaf-key-usage",
+        invariant: 2,
+        without: "a leaf may have any key usage, that of an authority too",
+        edits: &[Edit {
+            file: CERTIFICATE,
+            text: "        if fits {",
+            replacement: "        if fits || !fits {",
+        }],
+        test: of_crate("corpus", "verifier", CORPUS),
+    },
+    Control {
+        name: "leaf-without-basic-constraints",
+        invariant: 2,
+        without: "a leaf need not say that it is no authority",
+        edits: &[Edit {
+            file: CERTIFICATE,
+            text: "            return Err(X509Error::new(X509Fault::LeafIsAuthority));",
+            replacement: "            let _ = X509Fault::LeafIsAuthority;",
+        }],
+        test: of_crate("corpus", "verifier", CORPUS),
+    },
+    Control {
+        name: "extension-twice",
+        invariant: 2,
+        without: "an extension may stand twice",
+        edits: &[Edit {
+            file: CERTIFICATE,
+            text: "                .any(|earlier| earlier.extn_id == extension.extn_id)",
+            replacement: "                .any(|_| false)",
+        }],
+        test: of_crate("corpus", "verifier", CORPUS),
+    },
+    Control {
+        name: "issuer-key-usage",
+        invariant: 3,
+        without: "an issuer need not be allowed to sign certificates",
+        edits: &[Edit {
+            file: CERTIFICATE,
+            text: "            && self.key_usage.as_ref().is_some_and(KeyUsage::key_cert_sign)",
+            replacement: "",
+        }],
+        test: of_crate("corpus", "verifier", CORPUS),
+    },
+    Control {
+        name: "several-uris-in-handshakes",
+        invariant: 2,
+        without: "of several URIs the first is the identity: over real handshakes, at both ends",
+        edits: &[Edit {
+            file: CERTIFICATE,
+            text: "            (Some(_), Some(_)) => Err(X509Error::new(X509Fault::SeveralUris)),",
+            replacement: r"            (Some(uri), Some(_)) => parse::workload_id(uri.as_str())
+                .map_err(|error| X509Error::with_detail(X509Fault::BadSpiffeId, error)),",
+        }],
+        test: of_crate(
+            "corpus",
+            "handshakes",
+            "no_bad_svid_is_accepted_and_no_good_one_refused",
+        ),
     },
 ];

@@ -15,7 +15,7 @@ const EVERY_GIVEN: &str = r"        let everything: Vec<_> = material
             .collect();
         for domain in everything.iter().filter(|domain| own != Some(*domain)) {";
 
-pub(super) const CONTROLS: [Control; 12] = [
+pub(super) const CONTROLS: [Control; 15] = [
     Control {
         name: "pooled-bundles",
         invariant: 3,
@@ -211,5 +211,38 @@ pub(super) const CONTROLS: [Control; 12] = [
             "x509",
             "known::issuers_that_constrain_names_are_asked_each_time",
         ),
+    },
+    Control {
+        name: "role-of-a-leaf",
+        invariant: 2,
+        without: "extended key usage is not held against the role",
+        edits: &[Edit {
+            file: VERIFIER,
+            text: "let lacks = |oid: &[usize]| !present.is_empty()",
+            replacement: "let lacks = |oid: &[usize]| false && !present.is_empty()",
+        }],
+        test: of_crate("corpus", "verifier", "each_case_gets_its_verdict"),
+    },
+    Control {
+        name: "chain-order",
+        invariant: 14,
+        without: "issuers may stand in any order, and subjects repeat: path building is no longer linear",
+        edits: &[Edit {
+            file: VERIFIER,
+            text: "        check_order(presented.leaf, &issuers)?;",
+            replacement: "        let _ = check_order(presented.leaf, &issuers);",
+        }],
+        test: of_crate("corpus", "verifier", "each_case_gets_its_verdict"),
+    },
+    Control {
+        name: "chain-size",
+        invariant: 14,
+        without: "the certificates of a chain may have any size",
+        edits: &[Edit {
+            file: VERIFIER,
+            text: "    if bytes > MAX_CHAIN_BYTES {",
+            replacement: "    if bytes > usize::MAX.max(MAX_CHAIN_BYTES) {",
+        }],
+        test: of_crate("corpus", "verifier", "each_case_gets_its_verdict"),
     },
 ];
