@@ -3,20 +3,19 @@
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::io;
-use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use axum::serve::IncomingStream;
-use tokio::net::TcpStream;
 use tower_service::Service;
 
+use crate::incoming::Incoming;
 use crate::listener::Listener;
 use crate::stream::{HasPeer, Stream};
 use crate::with_peer::WithPeer;
 
-impl axum::serve::Listener for Listener {
-    type Io = Stream<TcpStream>;
-    type Addr = SocketAddr;
+impl<I: Incoming> axum::serve::Listener for Listener<I> {
+    type Io = Stream<I::Io>;
+    type Addr = I::Address;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         Self::accept(self).await
@@ -80,7 +79,7 @@ where
     fn call(&mut self, stream: IncomingStream<'_, L>) -> Self::Future {
         ready(Ok(WithPeer::new(
             self.app.clone(),
-            stream.io().peer().clone(),
+            stream.io().peer().cloned(),
         )))
     }
 }

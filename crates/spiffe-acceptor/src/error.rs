@@ -6,6 +6,8 @@ use std::time::Duration;
 use spiffe_tls::{TlsError, rustls};
 use spiffe_verify::{X509Error, X509Fault};
 
+use crate::pending::Eviction;
+
 /// An acceptor that could not be set up.
 ///
 /// ```
@@ -64,6 +66,8 @@ pub(crate) enum HandshakeFailure {
     Timeout(Duration),
     Tls(io::Error),
     Peer(X509Error),
+    Evicted(Eviction),
+    Abandoned,
 }
 
 impl From<HandshakeFailure> for HandshakeError {
@@ -85,22 +89,35 @@ impl HandshakeError {
         matches!(self.0, HandshakeFailure::Timeout(_))
     }
 
+    /// Whether it gave way to newer ones, since too many were pending.
+    #[must_use]
+    pub fn is_evicted(&self) -> bool {
+        matches!(self.0, HandshakeFailure::Evicted(_))
+    }
+
     /// Why the peer's chain is no identity, where that is the cause.
     #[must_use]
     pub fn chain(&self) -> Option<&X509Error> {
         match &self.0 {
             HandshakeFailure::Peer(error) => Some(error),
             HandshakeFailure::Tls(error) => spiffe_tls::refused_with::<X509Error>(error),
-            HandshakeFailure::NoIdentity | HandshakeFailure::Timeout(_) => None,
+            HandshakeFailure::NoIdentity
+            | HandshakeFailure::Timeout(_)
+            | HandshakeFailure::Evicted(_)
+            | HandshakeFailure::Abandoned => None,
         }
     }
 
-    /// The cause as a stable label for metrics.
+    /// The cause as a stable label for metrics: `no_own_identity`, `timeout`, `evicted`,
+    /// `evicted_address`, `abandoned`, `tls`, or the fault of the peer's chain.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match &self.0 {
             HandshakeFailure::NoIdentity => "no_own_identity",
             HandshakeFailure::Timeout(_) => "timeout",
+            HandshakeFailure::Evicted(Eviction::Oldest) => "evicted",
+            HandshakeFailure::Evicted(Eviction::OldestOfAddress) => "evicted_address",
+            HandshakeFailure::Abandoned => "abandoned",
             HandshakeFailure::Peer(error) => error.fault().as_str(),
             HandshakeFailure::Tls(error) => match spiffe_tls::refused_with::<X509Error>(error) {
                 Some(error) => error.fault().as_str(),
@@ -129,6 +146,13 @@ impl fmt::Display for HandshakeError {
                 "the peer has not finished the handshake within {after:?}"
             ),
             HandshakeFailure::Peer(error) => write!(f, "the peer is refused: {error}"),
+            HandshakeFailure::Evicted(Eviction::Oldest) => {
+                f.write_str("too many handshakes were pending, and this was the oldest")
+            }
+            HandshakeFailure::Evicted(Eviction::OldestOfAddress) => f.write_str(
+                "too many handshakes of one address were pending, and this was the oldest",
+            ),
+            HandshakeFailure::Abandoned => f.write_str("the handshake was given up"),
             HandshakeFailure::Tls(error) => match spiffe_tls::refused_with::<X509Error>(error) {
                 Some(error) => write!(f, "the peer is refused: {error}"),
                 None => write!(f, "the handshake failed: {error}"),
@@ -142,7 +166,10 @@ impl Error for HandshakeError {
         match &self.0 {
             HandshakeFailure::Tls(error) => Some(error),
             HandshakeFailure::Peer(error) => Some(error),
-            HandshakeFailure::NoIdentity | HandshakeFailure::Timeout(_) => None,
+            HandshakeFailure::NoIdentity
+            | HandshakeFailure::Timeout(_)
+            | HandshakeFailure::Evicted(_)
+            | HandshakeFailure::Abandoned => None,
         }
     }
 }

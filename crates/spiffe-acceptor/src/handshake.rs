@@ -1,25 +1,22 @@
+use std::fmt;
+use std::future::{Future, pending};
 use std::time::{Duration, SystemTime};
 
 use spiffe_peer::{Connection, PeerIdentity};
 use spiffe_source::Source;
-use spiffe_tls::{Admission, ServerTls};
-use spiffe_verify::X509Fault;
+use spiffe_tls::ServerTls;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio_rustls::TlsAcceptor;
 
-use crate::error::{AcceptorError, AcceptorFailure, HandshakeError, HandshakeFailure};
-use crate::listener::Listener;
+use crate::attempt::{Address, Attempt, Hook};
+use crate::builder::AcceptorBuilder;
+use crate::cut::Cut;
+use crate::error::{HandshakeError, HandshakeFailure};
+use crate::pending::Eviction;
 use crate::stream::Stream;
-
-/// What the stock acceptors of this field allow, and long enough for a bad mobile line.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a refused client may take to read why.
 const LINGER: Duration = Duration::from_secs(1);
-
-/// A pending handshake costs some 20 KiB, so this bounds them to about 20 MiB.
-const MAX_PENDING: usize = 1024;
 
 /// Shakes hands with clients: presents the own SVID, and takes no client without one.
 ///
@@ -32,25 +29,52 @@ const MAX_PENDING: usize = 1024;
 /// let (client_end, server_end) = tokio::io::duplex(16 * 1024);
 /// # let _ = client_end;
 /// let stream = acceptor.accept(server_end).await?;
-/// println!("{}", stream.peer());
+/// println!("{:?}", stream.peer());
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+///
+/// A server built by hand on hyper: [`WithPeer`](crate::WithPeer) puts the peer into the requests of
+/// a connection.
+///
+/// ```no_run
+/// # async fn example<S>(acceptor: spiffe_acceptor::Acceptor, tcp: tokio::net::TcpListener, app: S) -> std::io::Result<()>
+/// # where
+/// #     S: tower_service::Service<http::Request<hyper::body::Incoming>, Response = http::Response<String>, Error = std::convert::Infallible> + Clone + Send + 'static,
+/// #     S::Future: Send,
+/// # {
+/// use hyper_util::rt::{TokioExecutor, TokioIo};
+/// use hyper_util::server::conn::auto;
+/// use hyper_util::service::TowerToHyperService;
+/// use spiffe_acceptor::WithPeer;
+///
+/// loop {
+///     let (io, address) = tcp.accept().await?;
+///     let (acceptor, app) = (acceptor.clone(), app.clone());
+///     tokio::spawn(async move {
+///         // A handshake that fails has been logged.
+///         if let Ok(stream) = acceptor.accept_from(io, &address).await {
+///             let app = TowerToHyperService::new(WithPeer::new(app, stream.peer().cloned()));
+///             let _ = auto::Builder::new(TokioExecutor::new())
+///                 .serve_connection(TokioIo::new(stream), app)
+///                 .await;
+///         }
+///     });
+/// }
+/// # }
+/// ```
+#[derive(Clone)]
 pub struct Acceptor {
-    tls: ServerTls,
-    timeout: Duration,
+    pub(crate) tls: ServerTls,
+    pub(crate) timeout: Duration,
+    pub(crate) grace: Duration,
+    pub(crate) hook: Option<Hook>,
 }
 
 impl Acceptor {
     /// An acceptor with the identity and the trust of `source`.
     pub fn builder(source: Source) -> AcceptorBuilder {
-        AcceptorBuilder {
-            source,
-            admission: None,
-            timeout: HANDSHAKE_TIMEOUT,
-            max_pending: MAX_PENDING,
-        }
+        AcceptorBuilder::new(source)
     }
 
     /// Shakes hands on one connection. One revision of the source holds from start to end; a peer
@@ -68,9 +92,68 @@ impl Acceptor {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
+        self.shake_hands(io, None, pending()).await
+    }
+
+    /// As [`accept`](Self::accept), and says in logs where the connection comes from.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection.
+    pub async fn accept_from<IO, A>(
+        &self,
+        io: IO,
+        address: &A,
+    ) -> Result<Stream<IO>, HandshakeError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+        A: fmt::Debug + Sync,
+    {
+        self.shake_hands(io, Some(address), pending()).await
+    }
+
+    pub(crate) async fn shake_hands<IO>(
+        &self,
+        io: IO,
+        address: Option<Address<'_>>,
+        evicted: impl Future<Output = Eviction>,
+    ) -> Result<Stream<IO>, HandshakeError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut attempt = Attempt::begin(address, self.hook.as_ref());
+        let why = tokio::select! {
+            biased;
+            outcome = self.negotiate(io, &mut attempt) => return outcome,
+            why = evicted => why,
+        };
+        let error = HandshakeFailure::Evicted(why).into();
+        attempt.refused(&error);
+        Err(error)
+    }
+
+    /// Tells of its outcome itself, before it lingers.
+    async fn negotiate<IO>(
+        &self,
+        io: IO,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<Stream<IO>, HandshakeError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut refuse = |failure: HandshakeFailure| {
+            let error = HandshakeError::from(failure);
+            attempt.refused(&error);
+            error
+        };
         let Some(revision) = self.tls.current() else {
+            let error = refuse(HandshakeFailure::NoIdentity);
             let _ = tokio::time::timeout(LINGER, say_internal_error(io)).await;
-            return Err(HandshakeFailure::NoIdentity.into());
+            return Err(error);
         };
         let accept = TlsAcceptor::from(revision.config().clone())
             .accept(io)
@@ -78,10 +161,11 @@ impl Acceptor {
         let tls = match tokio::time::timeout(self.timeout, accept).await {
             Ok(Ok(tls)) => tls,
             Ok(Err((error, io))) => {
+                let error = refuse(HandshakeFailure::Tls(error));
                 let _ = tokio::time::timeout(LINGER, let_alert_arrive(io)).await;
-                return Err(HandshakeFailure::Tls(error).into());
+                return Err(error);
             }
-            Err(_) => return Err(HandshakeFailure::Timeout(self.timeout).into()),
+            Err(_) => return Err(refuse(HandshakeFailure::Timeout(self.timeout))),
         };
         // Trust that went while the peer took its time is gone: the latest revision has the last word.
         let verdict = match self.tls.current() {
@@ -90,25 +174,33 @@ impl Acceptor {
                 .map_err(HandshakeFailure::Peer),
             None => Err(HandshakeFailure::NoIdentity),
         };
-        let chain = match verdict.and_then(|chain| {
-            chain.ok_or_else(|| HandshakeFailure::Peer(X509Fault::NoCertificate.into()))
-        }) {
+        let chain = match verdict {
             Ok(chain) => chain,
             Err(refusal) => {
+                let error = refuse(refusal);
                 let _ = tokio::time::timeout(LINGER, let_alert_arrive(tls)).await;
-                return Err(refusal.into());
+                return Err(error);
             }
         };
         let connection = Connection::new();
-        let peer = PeerIdentity::assume_verified(chain.to_peer(), connection.clone());
-        let watch = self.tls.watch(chain, connection.clone());
-        Ok(Stream::new(
-            tls,
-            peer,
-            connection,
-            watch,
-            revision.own_end(),
-        ))
+        let peer = chain.map(|chain| {
+            let peer = PeerIdentity::assume_verified(chain.to_peer(), connection.clone());
+            (peer, self.tls.watch(chain, connection.clone()))
+        });
+        let cut = Cut::new(connection, self.grace);
+        let stream = Stream::new(tls, peer, cut, revision.own_end());
+        attempt.accepted(&stream);
+        Ok(stream)
+    }
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptor")
+            .field("tls", &self.tls)
+            .field("timeout", &self.timeout)
+            .field("grace", &self.grace)
+            .finish_non_exhaustive()
     }
 }
 
@@ -124,97 +216,9 @@ async fn say_internal_error<IO: AsyncRead + AsyncWrite + Unpin>(mut io: IO) {
 /// Closing a socket that holds unread bytes resets the connection, and a reset can overtake the
 /// alert that says why. In TLS 1.3 a client has often sent its request by then.
 async fn let_alert_arrive<IO: AsyncRead + AsyncWrite + Unpin>(mut io: IO) {
-    let mut unread = [0; 4096];
+    // Small, since it lies in the future of every handshake that is pending.
+    let mut unread = [0; 256];
     if io.shutdown().await.is_ok() {
         while matches!(io.read(&mut unread).await, Ok(1..)) {}
-    }
-}
-
-/// The settings of an [`Acceptor`].
-///
-/// ```no_run
-/// # use std::time::Duration;
-/// # async fn example(source: spiffe_source::Source) -> Result<(), Box<dyn std::error::Error>> {
-/// let listener = spiffe_acceptor::Acceptor::builder(source)
-///     .handshake_timeout(Duration::from_secs(5))
-///     .bind("127.0.0.1:8443")
-///     .await?;
-/// # drop(listener);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug)]
-#[must_use = "a builder does nothing until `bind` or `build`"]
-pub struct AcceptorBuilder {
-    source: Source,
-    admission: Option<Admission>,
-    timeout: Duration,
-    max_pending: usize,
-}
-
-impl AcceptorBuilder {
-    /// Whom of those that the source trusts to let in; by default all of them.
-    pub fn admit(mut self, admission: Admission) -> Self {
-        self.admission = Some(admission);
-        self
-    }
-
-    /// How long a whole handshake may take; 10 s by default.
-    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// How many handshakes may be pending on a listener; 1024 by default. One more makes the oldest
-    /// give way, since a client that stays silent is always among the oldest.
-    pub fn max_pending_handshakes(mut self, max: usize) -> Self {
-        self.max_pending = max.max(1);
-        self
-    }
-
-    /// The acceptor alone, for streams of bytes that come from elsewhere. Needs a tokio runtime.
-    ///
-    /// # Errors
-    ///
-    /// [`AcceptorError`] where the crypto provider cannot do what is needed.
-    pub fn build(self) -> Result<Acceptor, AcceptorError> {
-        let mut tls = ServerTls::builder(self.source);
-        if let Some(admission) = self.admission {
-            tls = tls.admit(admission);
-        }
-        let tls = tls.build().map_err(AcceptorFailure::Tls)?;
-        Ok(Acceptor {
-            tls,
-            timeout: self.timeout,
-        })
-    }
-
-    /// Listens on a TCP address.
-    ///
-    /// # Errors
-    ///
-    /// [`AcceptorError`] where the address cannot be bound, or as [`build`](Self::build).
-    pub async fn bind(
-        self,
-        address: impl ToSocketAddrs + std::fmt::Debug,
-    ) -> Result<Listener, AcceptorError> {
-        let shown = format!("{address:?}");
-        let tcp = TcpListener::bind(address)
-            .await
-            .map_err(|error| AcceptorFailure::Bind {
-                address: shown,
-                error,
-            })?;
-        self.listen(tcp)
-    }
-
-    /// Takes connections from a TCP listener that is bound already.
-    ///
-    /// # Errors
-    ///
-    /// As [`build`](Self::build).
-    pub fn listen(self, tcp: TcpListener) -> Result<Listener, AcceptorError> {
-        let max_pending = self.max_pending;
-        Ok(Listener::new(tcp, self.build()?, max_pending))
     }
 }

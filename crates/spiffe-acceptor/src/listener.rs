@@ -1,21 +1,22 @@
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use spiffe_verify::X509Error;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use crate::error::HandshakeError;
 use crate::handshake::Acceptor;
+use crate::incoming::Incoming;
+use crate::pending::Pending;
 use crate::stream::Stream;
 
 /// How long to wait when the system has no file descriptor left: others have to close some first.
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// Doubles with each failure in a row.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+const LONGEST_ACCEPT_RETRY: Duration = Duration::from_secs(1);
 
-/// Accepts TCP connections and shakes hands on them, many at a time.
+/// Accepts connections and shakes hands on them, many at a time.
 ///
 /// ```no_run
 /// # async fn example(source: spiffe_source::Source) -> Result<(), Box<dyn std::error::Error>> {
@@ -24,26 +25,31 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// let mut listener = Acceptor::builder(source).bind("127.0.0.1:0").await?;
 /// println!("listening on {}", listener.local_addr()?);
 /// let (stream, address) = listener.accept().await;
-/// println!("{} from {address}", stream.peer());
+/// println!("{:?} from {address}", stream.peer());
 /// # Ok(())
 /// # }
 /// ```
-pub struct Listener {
-    tcp: TcpListener,
+pub struct Listener<I: Incoming = TcpListener> {
+    incoming: I,
     acceptor: Acceptor,
-    max_pending: usize,
-    handshakes: JoinSet<Option<(Stream<TcpStream>, SocketAddr)>>,
-    oldest_first: VecDeque<AbortHandle>,
+    pending: Pending,
+    handshakes: JoinSet<Finished<I>>,
+    faults: Faults,
 }
 
-impl Listener {
-    pub(crate) fn new(tcp: TcpListener, acceptor: Acceptor, max_pending: usize) -> Self {
+struct Finished<I: Incoming> {
+    number: u64,
+    accepted: Option<(Stream<I::Io>, I::Address)>,
+}
+
+impl<I: Incoming> Listener<I> {
+    pub(crate) fn new(incoming: I, acceptor: Acceptor, pending: Pending) -> Self {
         Self {
-            tcp,
+            incoming,
             acceptor,
-            max_pending,
+            pending,
             handshakes: JoinSet::new(),
-            oldest_first: VecDeque::new(),
+            faults: Faults::default(),
         }
     }
 
@@ -52,82 +58,127 @@ impl Listener {
     /// # Errors
     ///
     /// What the system says.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp.local_addr()
+    pub fn local_addr(&self) -> io::Result<I::Address> {
+        self.incoming.local_addr()
     }
 
     /// Waits for the next peer that has proved its identity. Handshakes that fail are logged and
-    /// passed over.
+    /// passed over. Connections are accepted only while somebody waits here; what comes in between is
+    /// queued by the system.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped: handshakes go on, and the next call gives what
     /// they lead to.
-    pub async fn accept(&mut self) -> (Stream<TcpStream>, SocketAddr) {
+    pub async fn accept(&mut self) -> (Stream<I::Io>, I::Address) {
         loop {
+            let pause = self.faults.pause();
             tokio::select! {
-                accepted = self.tcp.accept() => match accepted {
-                    Ok((tcp, address)) => self.begin(tcp, address),
-                    Err(error) if concerns_one_connection(&error) => {}
-                    Err(error) => {
-                        tracing::warn!(target: "spiffe_acceptor", %error, "cannot accept connections");
-                        tokio::time::sleep(ACCEPT_RETRY).await;
-                    }
-                },
+                // What has been begun is finished first.
+                biased;
                 Some(finished) = self.handshakes.join_next() => {
-                    if let Ok(Some(accepted)) = finished {
+                    if let Some(accepted) = self.ended(finished) {
                         return accepted;
                     }
                 }
+                () = sleep_until(pause), if pause.is_some() => self.faults.try_again(),
+                accepted = self.incoming.accept(), if pause.is_none() => match accepted {
+                    Ok((io, address)) => {
+                        self.faults.are_over();
+                        self.begin(io, address);
+                    }
+                    Err(error) if concerns_one_connection(&error) => {}
+                    Err(error) => self.faults.add(&error),
+                },
             }
         }
     }
 
     /// A peer whose handshake is done and who has not been handed out; does not wait for any.
-    pub(crate) fn finished(&mut self) -> Option<(Stream<TcpStream>, SocketAddr)> {
+    pub(crate) fn finished(&mut self) -> Option<(Stream<I::Io>, I::Address)> {
         while let Some(finished) = self.handshakes.try_join_next() {
-            if let Ok(Some(accepted)) = finished {
+            if let Some(accepted) = self.ended(finished) {
                 return Some(accepted);
             }
         }
         None
     }
 
-    fn begin(&mut self, tcp: TcpStream, address: SocketAddr) {
-        self.make_room();
-        let acceptor = self.acceptor.clone();
-        let handshake = self.handshakes.spawn(async move {
-            // Answers are small and complete: waiting to fill a segment only delays them.
-            let _ = tcp.set_nodelay(true);
-            match acceptor.accept(tcp).await {
-                Ok(stream) => Some((stream, address)),
-                Err(error) => {
-                    log(address, &error);
-                    None
-                }
-            }
-        });
-        self.oldest_first.push_back(handshake);
+    fn ended(
+        &mut self,
+        finished: Result<Finished<I>, tokio::task::JoinError>,
+    ) -> Option<(Stream<I::Io>, I::Address)> {
+        // One that panicked keeps its place until it is the oldest.
+        let finished = finished.ok()?;
+        self.pending.done(finished.number);
+        finished.accepted
     }
 
-    fn make_room(&mut self) {
-        self.oldest_first
-            .retain(|handshake| !handshake.is_finished());
-        while self.oldest_first.len() >= self.max_pending {
-            if let Some(oldest) = self.oldest_first.pop_front() {
-                tracing::debug!(target: "spiffe_acceptor", reason = "evicted", "too many pending handshakes: the oldest gives way");
-                oldest.abort();
+    fn begin(&mut self, io: I::Io, address: I::Address) {
+        let (number, evicted) = self.pending.admit(I::ip(&address));
+        let acceptor = self.acceptor.clone();
+        let evicted = async {
+            match evicted.await {
+                Ok(why) => why,
+                Err(_) => std::future::pending().await,
             }
+        };
+        self.handshakes.spawn(async move {
+            let stream = acceptor.shake_hands(io, Some(&address), evicted).await;
+            Finished {
+                number,
+                accepted: stream.ok().map(|stream| (stream, address)),
+            }
+        });
+    }
+}
+
+impl<I: Incoming> fmt::Debug for Listener<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener")
+            .field("address", &self.incoming.local_addr().ok())
+            .field("pending", &self.pending.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Errors of `accept` that no single connection is to blame for.
+#[derive(Default)]
+struct Faults {
+    in_a_row: u32,
+    next_attempt: Option<Instant>,
+}
+
+impl Faults {
+    /// Until when nothing is accepted.
+    fn pause(&self) -> Option<Instant> {
+        self.next_attempt
+    }
+
+    fn try_again(&mut self) {
+        self.next_attempt = None;
+    }
+
+    fn add(&mut self, error: &io::Error) {
+        if self.in_a_row == 0 {
+            tracing::warn!(target: "spiffe_acceptor", %error, "cannot accept connections");
+        }
+        let wait = ACCEPT_RETRY.saturating_mul(1 << self.in_a_row.min(16));
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        self.next_attempt = Some(Instant::now() + wait.min(LONGEST_ACCEPT_RETRY));
+    }
+
+    fn are_over(&mut self) {
+        if self.in_a_row > 0 {
+            tracing::info!(target: "spiffe_acceptor", attempts = self.in_a_row, "accepts connections again");
+            self.in_a_row = 0;
         }
     }
 }
 
-impl fmt::Debug for Listener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listener")
-            .field("tcp", &self.tcp)
-            .field("pending", &self.handshakes.len())
-            .finish_non_exhaustive()
+async fn sleep_until(instant: Option<Instant>) {
+    if let Some(instant) = instant {
+        tokio::time::sleep_until(instant).await;
     }
 }
 
@@ -138,13 +189,4 @@ fn concerns_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::ConnectionReset
     )
-}
-
-fn log(address: SocketAddr, error: &HandshakeError) {
-    let claimed = error.chain().and_then(X509Error::claimed_id);
-    tracing::debug!(
-        target: "spiffe_acceptor",
-        { peer.address = %address, peer.claimed_id = claimed.map(tracing::field::display), reason = error.reason(), %error },
-        "handshake failed"
-    );
 }

@@ -1,28 +1,40 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use spiffe_peer::{Connection, PeerIdentity};
+use spiffe_tls::{TrustWatch, rustls};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
-use spiffe_tls::TrustWatch;
+use crate::cut::{Cut, Half};
+use crate::ending::{Ending, Reason};
+use crate::observe;
 
 /// An accepted connection: its peer is known, what it carries is plain text again.
+///
+/// It ends with the trust in its peer, whatever serves it: once that is withdrawn, there is the grace
+/// of [`AcceptorBuilder::grace`](crate::AcceptorBuilder::grace) for what is in flight, and then reads
+/// and writes fail with [`io::ErrorKind::ConnectionAborted`], and the peer gets a close_notify.
 ///
 /// ```
 /// # use tokio::net::TcpStream;
 /// fn greet(stream: &spiffe_acceptor::Stream<TcpStream>) -> String {
-///     format!("hello, {}", stream.peer())
+///     match stream.peer() {
+///         Some(peer) => format!("hello, {peer}"),
+///         None => "hello, whoever you are".to_owned(),
+///     }
 /// }
 /// ```
 pub struct Stream<IO: AsyncWrite + Unpin> {
     tls: TlsStream<IO>,
-    peer: PeerIdentity,
-    connection: Connection,
-    _watch: TrustWatch,
+    peer: Option<PeerIdentity>,
+    cut: Cut,
+    is_cut: bool,
+    _watch: Option<TrustWatch>,
     own_end: Option<SystemTime>,
 }
 
@@ -31,63 +43,125 @@ pub struct Stream<IO: AsyncWrite + Unpin> {
 ///
 /// ```
 /// fn log_line(connection: &impl spiffe_acceptor::HasPeer) -> String {
-///     connection.peer().to_string()
+///     connection.peer().map_or("-".to_owned(), ToString::to_string)
 /// }
 /// ```
 pub trait HasPeer {
-    /// The verified peer.
-    fn peer(&self) -> &PeerIdentity;
+    /// The verified peer. None only where clients without a certificate are taken.
+    fn peer(&self) -> Option<&PeerIdentity>;
 }
 
 impl<IO: AsyncWrite + Unpin> HasPeer for Stream<IO> {
-    fn peer(&self) -> &PeerIdentity {
-        &self.peer
+    fn peer(&self) -> Option<&PeerIdentity> {
+        self.peer.as_ref()
     }
 }
 
 impl<IO: AsyncWrite + Unpin> Stream<IO> {
     pub(crate) fn new(
         tls: TlsStream<IO>,
-        peer: PeerIdentity,
-        connection: Connection,
-        watch: TrustWatch,
+        peer: Option<(PeerIdentity, TrustWatch)>,
+        cut: Cut,
         own_end: Option<SystemTime>,
     ) -> Self {
+        let (peer, watch) = peer.unzip();
+        observe::opened();
         Self {
             tls,
             peer,
-            connection,
+            cut,
+            is_cut: false,
             _watch: watch,
             own_end,
         }
     }
 
-    /// The verified peer.
+    /// The verified peer. None only where clients without a certificate are taken
+    /// ([`AcceptorBuilder::anonymous_clients`](crate::AcceptorBuilder::anonymous_clients)).
     #[must_use]
-    pub fn peer(&self) -> &PeerIdentity {
-        &self.peer
+    pub fn peer(&self) -> Option<&PeerIdentity> {
+        self.peer.as_ref()
     }
 
     /// The owner's handle to this connection.
     #[must_use]
     pub fn connection(&self) -> &Connection {
-        &self.connection
+        self.cut.connection()
     }
 
-    /// How long both ends can trust this connection: until the identity of either ends.
-    pub(crate) fn trusted_for(&self) -> Duration {
-        let own = self
-            .own_end
-            .map(|end| end.duration_since(SystemTime::now()).unwrap_or_default());
-        own.map_or(self.peer.expires_in(), |own| {
-            own.min(self.peer.expires_in())
-        })
+    /// The stream of bytes below TLS.
+    #[must_use]
+    pub fn io(&self) -> &IO {
+        self.tls.get_ref().0
     }
 
     /// Whether the handshake settled on HTTP/2 (ALPN `h2`).
     #[must_use]
     pub fn is_http2(&self) -> bool {
         self.tls.get_ref().1.alpn_protocol() == Some(b"h2")
+    }
+
+    /// Whether the handshake resumed an earlier session.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.tls.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
+    }
+
+    /// How long both ends can trust this connection: until the identity of either ends.
+    pub(crate) fn trusted_for(&self) -> Option<Duration> {
+        let own = self
+            .own_end
+            .map(|end| end.duration_since(SystemTime::now()).unwrap_or_default());
+        let peer = self.peer.as_ref().map(PeerIdentity::expires_in);
+        own.into_iter().chain(peer).min()
+    }
+
+    pub(crate) fn ending(&self) -> &Arc<Ending> {
+        self.cut.ending()
+    }
+
+    pub(crate) fn set_grace(&mut self, grace: Duration) {
+        self.cut.set_grace(grace);
+    }
+
+    fn end(&mut self) -> io::Error {
+        if !self.is_cut {
+            self.is_cut = true;
+            self.say_goodbye();
+            let io = Pin::new(self.tls.get_mut().0);
+            let _ = io.poll_shutdown(&mut Context::from_waker(Waker::noop()));
+        }
+        self.cut.make()
+    }
+
+    /// Tells the peer that this is the end, where nobody has: without a close_notify a cut looks like
+    /// an attack. As much as fits into the socket at once; nobody waits for a peer that does not read.
+    fn say_goodbye(&mut self) {
+        let (io, tls) = self.tls.get_mut();
+        tls.send_close_notify();
+        let mut unsent = Vec::new();
+        while tls.wants_write() && matches!(tls.write_tls(&mut unsent), Ok(1..)) {}
+        if !unsent.is_empty() {
+            let mut nobody = Context::from_waker(Waker::noop());
+            let _ = Pin::new(io).poll_write(&mut nobody, &unsent);
+        }
+    }
+
+    /// Lets through what has come of a read or a write, unless the time of this connection is over.
+    fn unless_cut<T>(
+        &mut self,
+        half: Half,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match polled {
+            Poll::Pending if self.cut.poll_due(half, cx).is_ready() => Poll::Ready(Err(self.end())),
+            Poll::Ready(Err(error)) => {
+                self.cut.ending().because(Reason::Error);
+                Poll::Ready(Err(error))
+            }
+            polled => polled,
+        }
     }
 }
 
@@ -97,7 +171,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<IO> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tls).poll_read(cx, buf)
+        let this = self.get_mut();
+        if this.cut.is_due() {
+            return Poll::Ready(Err(this.end()));
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut this.tls).poll_read(cx, buf);
+        if matches!(polled, Poll::Ready(Ok(())) if buf.filled().len() == before && buf.remaining() > 0)
+        {
+            this.cut.ending().because(Reason::Peer);
+        }
+        this.unless_cut(Half::Reader, cx, polled)
     }
 }
 
@@ -107,7 +191,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<IO> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().tls).poll_write(cx, buf)
+        let this = self.get_mut();
+        if this.cut.is_due() {
+            return Poll::Ready(Err(this.end()));
+        }
+        let polled = Pin::new(&mut this.tls).poll_write(cx, buf);
+        this.unless_cut(Half::Writer, cx, polled)
     }
 
     fn poll_write_vectored(
@@ -115,7 +204,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<IO> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().tls).poll_write_vectored(cx, bufs)
+        let this = self.get_mut();
+        if this.cut.is_due() {
+            return Poll::Ready(Err(this.end()));
+        }
+        let polled = Pin::new(&mut this.tls).poll_write_vectored(cx, bufs);
+        this.unless_cut(Half::Writer, cx, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -123,11 +217,27 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<IO> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tls).poll_flush(cx)
+        let this = self.get_mut();
+        if this.cut.is_due() {
+            return Poll::Ready(Err(this.end()));
+        }
+        let polled = Pin::new(&mut this.tls).poll_flush(cx);
+        this.unless_cut(Half::Writer, cx, polled)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tls).poll_shutdown(cx)
+        let this = self.get_mut();
+        if this.cut.is_due() {
+            this.end();
+            return Poll::Ready(Ok(()));
+        }
+        match Pin::new(&mut this.tls).poll_shutdown(cx) {
+            Poll::Pending if this.cut.poll_due(Half::Writer, cx).is_ready() => {
+                this.end();
+                Poll::Ready(Ok(()))
+            }
+            polled => polled,
+        }
     }
 }
 
@@ -141,15 +251,15 @@ impl<IO: AsyncWrite + Unpin> fmt::Debug for Stream<IO> {
 }
 
 impl<IO: AsyncWrite + Unpin> Drop for Stream<IO> {
-    /// Tells the peer that this is the end, where nobody has: without a close_notify a cut looks like
-    /// an attack. As much as fits into the socket at once; nobody waits for a peer that does not read.
     fn drop(&mut self) {
-        let (io, tls) = self.tls.get_mut();
-        tls.send_close_notify();
-        let mut unsent = Vec::new();
-        if tls.wants_write() && tls.write_tls(&mut unsent).is_ok() {
-            let mut nobody = Context::from_waker(Waker::noop());
-            let _ = Pin::new(io).poll_write(&mut nobody, &unsent);
+        if !self.is_cut {
+            self.say_goodbye();
         }
+        let ending = self.cut.ending();
+        if self.cut.connection().is_withdrawn() {
+            ending.because(Reason::Identity);
+        }
+        ending.set_gone();
+        observe::closed(ending.reason());
     }
 }

@@ -3,19 +3,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use spiffe_peer::PeerIdentity;
 use tower_service::Service;
 
 /// Headers in which proxies forward identities. Here the peer itself would have written them.
-/// Some frameworks read `_` as `-`.
-const FORWARDED_IDENTITY: [&str; 4] = [
-    "x-forwarded-client-cert",
-    "x_forwarded_client_cert",
-    "x-spiffe-id",
-    "x_spiffe_id",
-];
+const FORWARDED_IDENTITY: [&str; 2] = ["x-forwarded-client-cert", "x-spiffe-id"];
 
 /// A service that hands every request of one connection on with the identity of its peer, and
 /// answers 401 once that identity is no longer current.
@@ -24,22 +18,27 @@ const FORWARDED_IDENTITY: [&str; 4] = [
 /// hand can too.
 ///
 /// ```
-/// use spiffe_acceptor::{PeerIdentity, WithPeer};
+/// use spiffe_acceptor::{Stream, WithPeer};
+/// use tokio::net::TcpStream;
 ///
-/// fn for_connection<S>(app: S, peer: PeerIdentity) -> WithPeer<S> {
-///     WithPeer::new(app, peer)
+/// fn for_connection<S>(app: S, stream: &Stream<TcpStream>) -> WithPeer<S> {
+///     WithPeer::new(app, stream.peer().cloned())
 /// }
 /// ```
 #[derive(Debug, Clone)]
 pub struct WithPeer<S> {
     inner: S,
-    peer: PeerIdentity,
+    peer: Option<PeerIdentity>,
 }
 
 impl<S> WithPeer<S> {
-    /// Serves the requests of `peer` with `inner`.
-    pub fn new(inner: S, peer: PeerIdentity) -> Self {
-        Self { inner, peer }
+    /// Serves the requests of `peer` with `inner`. Requests of nobody (`None`) carry no identity, also
+    /// where somebody else has put one into them.
+    pub fn new(inner: S, peer: impl Into<Option<PeerIdentity>>) -> Self {
+        Self {
+            inner,
+            peer: peer.into(),
+        }
     }
 }
 
@@ -57,28 +56,50 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        if !self.peer.is_current() {
-            tracing::info!(target: "spiffe_acceptor", { peer.spiffe_id = self.peer.as_str() }, "refused: the peer's identity has ended");
-            self.peer.close();
-            return ResponseFuture {
-                kind: Kind::Refused {
-                    response: Some(unauthenticated(request.headers())),
-                },
-            };
-        }
-        for name in FORWARDED_IDENTITY {
-            request.headers_mut().remove(name);
-        }
-        request.extensions_mut().insert(self.peer.clone());
-        ResponseFuture {
-            kind: Kind::Passed {
-                future: self.inner.call(request),
-            },
+        match vouch(&mut request, self.peer.as_ref()) {
+            Ok(()) => ResponseFuture::passed(self.inner.call(request)),
+            Err(response) => ResponseFuture::refused(response),
         }
     }
 }
 
-fn unauthenticated<B: Default>(request: &HeaderMap) -> Response<B> {
+/// Makes a request speak of nobody but the peer of its connection; refuses it where that has ended.
+pub(crate) fn vouch<B, R: Default>(
+    request: &mut Request<B>,
+    peer: Option<&PeerIdentity>,
+) -> Result<(), Response<R>> {
+    remove_forwarded_identity(request.headers_mut());
+    let Some(peer) = peer else {
+        request.extensions_mut().remove::<PeerIdentity>();
+        return Ok(());
+    };
+    if !peer.is_current() {
+        tracing::info!(target: "spiffe_acceptor", { peer.spiffe_id = peer.as_str() }, "refused: the peer's identity has ended");
+        peer.close();
+        return Err(unauthenticated(request.headers()));
+    }
+    request.extensions_mut().insert(peer.clone());
+    Ok(())
+}
+
+/// Removes them also where `_` stands for `-`, which some frameworks read alike.
+fn remove_forwarded_identity(headers: &mut HeaderMap) {
+    // One look at each name: hardly a request has such a header.
+    while let Some(name) = headers.keys().find(|name| forwards_identity(name)).cloned() {
+        headers.remove(name);
+    }
+}
+
+fn forwards_identity(name: &HeaderName) -> bool {
+    let name = name.as_str().as_bytes();
+    FORWARDED_IDENTITY.iter().any(|forwarded| {
+        let same =
+            |(written, meant): (&u8, u8)| *written == meant || (*written, meant) == (b'_', b'-');
+        name.len() == forwarded.len() && name.iter().zip(forwarded.bytes()).all(same)
+    })
+}
+
+pub(crate) fn unauthenticated<B: Default>(request: &HeaderMap) -> Response<B> {
     let mut response = Response::new(B::default());
     let grpc = request
         .get(CONTENT_TYPE)
@@ -106,6 +127,22 @@ pin_project! {
     pub struct ResponseFuture<F, B> {
         #[pin]
         kind: Kind<F, B>,
+    }
+}
+
+impl<F, B> ResponseFuture<F, B> {
+    pub(crate) fn passed(future: F) -> Self {
+        Self {
+            kind: Kind::Passed { future },
+        }
+    }
+
+    pub(crate) fn refused(response: Response<B>) -> Self {
+        Self {
+            kind: Kind::Refused {
+                response: Some(response),
+            },
+        }
     }
 }
 

@@ -116,7 +116,10 @@ impl Ours {
         };
         let server = async {
             match self.acceptor.accept(far).await {
-                Ok(stream) => Outcome::Accepted(stream.peer().spiffe_id().to_string()),
+                Ok(stream) => {
+                    let peer = stream.peer().expect("nobody comes without a certificate");
+                    Outcome::Accepted(peer.spiffe_id().to_string())
+                }
                 Err(error) => Outcome::Refused(error.reason()),
             }
         };

@@ -8,6 +8,8 @@
     reason = "tests"
 )]
 
+pub mod client;
+pub mod grpc;
 pub mod handed;
 pub mod hostile;
 pub mod place;

@@ -200,7 +200,7 @@ async fn without_identity_there_is_no_configuration() {
     }
 }
 
-async fn brief_caller(agent: &Agent, ttl: Duration) -> (Vec<CertificateDer<'static>>, SystemTime) {
+fn brief_caller(agent: &Agent, ttl: Duration) -> (Vec<CertificateDer<'static>>, SystemTime) {
     let authority = agent
         .authority(&parse::trust_domain("example.org").unwrap())
         .unwrap();
@@ -213,7 +213,7 @@ async fn brief_caller(agent: &Agent, ttl: Duration) -> (Vec<CertificateDer<'stat
 #[tokio::test]
 async fn an_open_connection_is_withdrawn_at_the_end_of_its_chain() {
     let (agent, _source, _client, server) = both_sides().await;
-    let (chain, end) = brief_caller(&agent, Duration::from_secs(1)).await;
+    let (chain, end) = brief_caller(&agent, Duration::from_secs(1));
     let revision = server.current().unwrap();
     let chain = revision.identify(Some(&chain), SystemTime::now());
     let chain = chain.unwrap().unwrap();
@@ -232,7 +232,7 @@ async fn an_open_connection_is_withdrawn_at_the_end_of_its_chain() {
 #[tokio::test]
 async fn a_watch_that_begins_too_late_withdraws_at_once() {
     let (agent, source, _client, server) = both_sides().await;
-    let (chain, _) = brief_caller(&agent, Duration::from_secs(600)).await;
+    let (chain, _) = brief_caller(&agent, Duration::from_secs(600));
     let begun = server.current().unwrap();
     let chain = begun.identify(Some(&chain), SystemTime::now());
     let chain = chain.unwrap().unwrap();
@@ -248,7 +248,7 @@ async fn a_watch_that_begins_too_late_withdraws_at_once() {
 #[tokio::test]
 async fn when_nobody_follows_the_source_any_more_nobody_is_trusted() {
     let (agent, source, _client, server) = both_sides().await;
-    let (chain, _) = brief_caller(&agent, Duration::from_secs(600)).await;
+    let (chain, _) = brief_caller(&agent, Duration::from_secs(600));
     let revision = server.current().unwrap();
     let chain = revision.identify(Some(&chain), SystemTime::now());
     let connection = Connection::new();

@@ -85,7 +85,11 @@ impl Certificate {
             [0, number @ ..] if !number.is_empty() => number,
             bytes => bytes,
         };
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        bytes
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 0xf])
+            .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+            .collect()
     }
 
     pub(super) fn public_key(&self) -> Result<Vec<u8>, X509Error> {

@@ -58,7 +58,7 @@ pub(super) struct VerifiedIssuers {
 pub(super) struct Known {
     trust_domain: TrustDomain,
     purpose: Purpose,
-    subjects: Vec<Name>,
+    issuers: Vec<Certificate>,
     anchor: TrustAnchor<'static>,
     verified: Arc<VerifiedIssuers>,
 }
@@ -97,9 +97,9 @@ impl KnownIssuers {
         let verified = &known.verified;
         let fits = known.purpose == presented.purpose
             && known.trust_domain == *bundle.trust_domain()
-            && known.subjects.first() == Some(presented.leaf.issuer())
+            && known.subjects().next() == Some(presented.leaf.issuer())
             // Path validation knows loops; one signature alone shows none.
-            && !known.subjects.contains(presented.leaf.subject())
+            && known.subjects().all(|subject| subject != presented.leaf.subject())
             && (verified.not_before..verified.not_after).contains(&presented.now)
             && bundle
                 .validity_of(&verified.authority, presented.now)
@@ -110,7 +110,7 @@ impl KnownIssuers {
     pub(super) fn learn(
         &self,
         presented: &Presented<'_>,
-        issuers: &[Certificate],
+        issuers: Vec<Certificate>,
         bundle: &X509Bundle,
         verified: &Arc<VerifiedIssuers>,
     ) {
@@ -127,10 +127,7 @@ impl KnownIssuers {
         let known = Known {
             trust_domain: bundle.trust_domain().clone(),
             purpose: presented.purpose,
-            subjects: issuers
-                .iter()
-                .map(|issuer| issuer.subject().clone())
-                .collect(),
+            issuers,
             anchor: anchor.to_owned(),
             verified: verified.clone(),
         };
@@ -140,6 +137,10 @@ impl KnownIssuers {
 }
 
 impl Known {
+    fn subjects(&self) -> impl Iterator<Item = &Name> {
+        self.issuers.iter().map(Certificate::subject)
+    }
+
     /// The leaf's issuer as an anchor.
     pub(super) fn anchor(&self) -> &TrustAnchor<'static> {
         &self.anchor

@@ -236,7 +236,7 @@ impl X509Verifier {
         if let Some(known) = known
             && leads_through_all
         {
-            known.learn(presented, &issuers, bundle, &verified);
+            known.learn(presented, issuers, bundle, &verified);
         }
         Ok(verified)
     }

@@ -9,15 +9,15 @@ const CERTIFICATE: &str = "crates/spiffe-verify/src/x509/certificate.rs";
 const NO_HEADER: &str = "invariant_1_no_header_becomes_identity";
 const ONE_URI: &str = "invariant_2_a_leaf_without_exactly_one_uri_has_no_identity";
 
-pub(super) const CONTROLS: [Control; 13] = [
+pub(super) const CONTROLS: [Control; 16] = [
     Control {
         name: "forwarded-headers",
         invariant: 1,
         without: "headers in which proxies forward identities reach the handler",
         edits: &[Edit {
             file: WITH_PEER,
-            text: "            request.headers_mut().remove(name);",
-            replacement: "            let _ = name;",
+            text: "    remove_forwarded_identity(request.headers_mut());",
+            replacement: "    let _ = remove_forwarded_identity;",
         }],
         test: integration("invariants", NO_HEADER),
     },
@@ -28,24 +28,24 @@ pub(super) const CONTROLS: [Control; 13] = [
         edits: &[
             Edit {
                 file: WITH_PEER,
-                text: "        for name in FORWARDED_IDENTITY {",
-                replacement: r#"        let claimed = request.headers().get("x-spiffe-id");
-        let claimed = claimed.and_then(|id| spiffe_peer::parse::workload_id(id.to_str().ok()?).ok());
-        let peer = claimed.map_or(self.peer.clone(), |spiffe_id| {
-            let peer = spiffe_peer::VerifiedPeer {
-                spiffe_id,
-                not_after: self.peer.not_after(),
-                fingerprint: self.peer.fingerprint(),
-                method: self.peer.method(),
-            };
-            PeerIdentity::assume_verified(peer, spiffe_peer::Connection::new())
-        });
-        for name in FORWARDED_IDENTITY {"#,
+                text: "    remove_forwarded_identity(request.headers_mut());",
+                replacement: r#"    let claimed = request.headers().get("x-spiffe-id");
+    let claimed = claimed.and_then(|id| spiffe_peer::parse::workload_id(id.to_str().ok()?).ok());
+    let claimed = claimed.zip(peer).map(|(spiffe_id, peer)| {
+        let peer = spiffe_peer::VerifiedPeer {
+            spiffe_id,
+            not_after: peer.not_after(),
+            fingerprint: peer.fingerprint(),
+            method: peer.method(),
+        };
+        PeerIdentity::assume_verified(peer, spiffe_peer::Connection::new())
+    });
+    remove_forwarded_identity(request.headers_mut());"#,
             },
             Edit {
                 file: WITH_PEER,
-                text: "insert(self.peer.clone());",
-                replacement: "insert(peer);",
+                text: "insert(peer.clone());",
+                replacement: "insert(claimed.unwrap_or_else(|| peer.clone()));",
             },
         ],
         test: integration("invariants", NO_HEADER),
@@ -199,6 +199,45 @@ pub(crate) fn system_time(",
             "corpus",
             "handshakes",
             "no_bad_svid_is_accepted_and_no_good_one_refused",
+        ),
+    },
+    Control {
+        name: "identity-of-nobody",
+        invariant: 1,
+        without: "an identity that somebody else put into a request stays where there is none",
+        edits: &[Edit {
+            file: WITH_PEER,
+            text: "        request.extensions_mut().remove::<PeerIdentity>();\n",
+            replacement: "",
+        }],
+        test: integration("plugs", "without_an_identity_nobody_s_is_used"),
+    },
+    Control {
+        name: "disguised-headers",
+        invariant: 1,
+        without: "an identity header in which `_` stands for `-` reaches the handler",
+        edits: &[Edit {
+            file: WITH_PEER,
+            text: " || (*written, meant) == (b'_', b'-')",
+            replacement: "",
+        }],
+        test: integration(
+            "plugs",
+            "threats_57_no_spelling_of_an_identity_header_passes",
+        ),
+    },
+    Control {
+        name: "foreign-connection-under-tonic",
+        invariant: 1,
+        without: "tonic serves connections that the acceptor has never seen",
+        edits: &[Edit {
+            file: "crates/spiffe-acceptor/src/tonic.rs",
+            text: "            return ResponseFuture::refused(unauthenticated(request.headers()));",
+            replacement: "            return ResponseFuture::passed(self.inner.call(request));",
+        }],
+        test: integration(
+            "plugs",
+            "tonics_server_refuses_what_did_not_come_through_the_acceptor",
         ),
     },
 ];

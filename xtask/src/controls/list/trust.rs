@@ -188,7 +188,7 @@ pub(super) const CONTROLS: [Control; 15] = [
         without: "a leaf may be its own issuer once that is known",
         edits: &[Edit {
             file: KNOWN,
-            text: "            && !known.subjects.contains(presented.leaf.subject())\n",
+            text: "            && known.subjects().all(|subject| subject != presented.leaf.subject())\n",
             replacement: "",
         }],
         test: of_crate(

@@ -8,7 +8,7 @@ const SWAP: &str = "                swap.send_replace(next.clone());";
 
 const OPEN_CONNECTIONS: &str = "invariant_5_trust_that_is_gone_is_gone_for_open_connections_too";
 
-pub(super) const CONTROLS: [Control; 19] = [
+pub(super) const CONTROLS: [Control; 22] = [
     Control {
         name: "remembered-for-ever",
         invariant: 5,
@@ -62,8 +62,8 @@ pub(super) const CONTROLS: [Control; 19] = [
         without: "requests pass after the identity of their peer has ended",
         edits: &[Edit {
             file: "crates/spiffe-acceptor/src/with_peer.rs",
-            text: "        if !self.peer.is_current() {",
-            replacement: "        if false {",
+            text: "    if !peer.is_current() {",
+            replacement: "    if false {",
         }],
         test: integration(
             "acceptor",
@@ -274,5 +274,54 @@ pub(super) const CONTROLS: [Control; 19] = [
             replacement: "            .is_some_and(|_| !chain.serial().is_empty())",
         }],
         test: integration("tls", "a_watch_that_begins_too_late_withdraws_at_once"),
+    },
+    Control {
+        name: "stream-cut",
+        invariant: 5,
+        without: "a long stream goes on after the trust in its peer has ended",
+        edits: &[
+            Edit {
+                file: "crates/spiffe-acceptor/src/cut.rs",
+                text: "            Instant::now() >= deadline",
+                replacement: "            Instant::now() >= deadline && false",
+            },
+            Edit {
+                file: "crates/spiffe-acceptor/src/cut.rs",
+                text: "        connection.withdrawn().await;",
+                replacement: "        std::future::pending::<()>().await;",
+            },
+        ],
+        test: integration(
+            "lifetime",
+            "invariant_5_long_streams_are_cut_under_axum_serve",
+        ),
+    },
+    Control {
+        name: "resumed-and-not-verified",
+        invariant: 6,
+        without: "the chain of a resumed session is taken as it was kept, on either side",
+        edits: &[Edit {
+            file: PEERS,
+            text: "        self.verify(leaf, issuers, now)\n    }\n\n    /// Whether a chain",
+            replacement: "        self.remembered_as_it_was(leaf, issuers, now)\n    }\n\n    fn remembered_as_it_was(\n        &self,\n        leaf: &CertificateDer<'_>,\n        issuers: &[CertificateDer<'_>],\n        now: SystemTime,\n    ) -> Result<Arc<VerifiedChain>, X509Error> {\n        match self.remembered.get(&Presented { leaf, issuers }) {\n            Some(known) => Ok(known),\n            None => self.verify(leaf, issuers, now),\n        }\n    }\n\n    /// Whether a chain",
+        }],
+        test: integration(
+            "resumption",
+            "a_session_is_accepted_only_where_a_full_handshake_would_be",
+        ),
+    },
+    Control {
+        name: "resumed-and-not-admitted",
+        invariant: 6,
+        without: "admission is not asked",
+        edits: &[Edit {
+            file: PEERS,
+            text: "        if let Some(admission) = &self.admission {",
+            replacement: "        if let Some(admission) = self.admission.as_ref().filter(|_| false) {",
+        }],
+        test: integration(
+            "acceptor_limits",
+            "admission_holds_for_new_and_for_resumed_sessions",
+        ),
     },
 ];

@@ -1,0 +1,136 @@
+//! The end of a stream whose peer is no longer trusted, whatever serves it.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use spiffe_peer::Connection;
+use tokio::time::Instant;
+
+use crate::ending::{Ending, Reason};
+
+/// Decides when a stream is cut: once the trust in its peer has been withdrawn and the grace is over,
+/// or at once where whoever serves it says so.
+pub(crate) struct Cut {
+    connection: Connection,
+    grace: Duration,
+    ending: Arc<Ending>,
+    reader: Waiter,
+    writer: Waiter,
+}
+
+/// Which half of a stream waits: they may belong to two tasks.
+#[derive(Clone, Copy)]
+pub(crate) enum Half {
+    Reader,
+    Writer,
+}
+
+#[derive(Default)]
+struct Waiter {
+    /// Who is woken; it need not be told twice that nothing has happened.
+    waker: Option<Waker>,
+    until_due: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
+}
+
+impl Cut {
+    pub(crate) fn new(connection: Connection, grace: Duration) -> Self {
+        Self {
+            connection,
+            grace,
+            ending: Arc::default(),
+            reader: Waiter::default(),
+            writer: Waiter::default(),
+        }
+    }
+
+    pub(crate) fn ending(&self) -> &Arc<Ending> {
+        &self.ending
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// How long a stream lives on once its peer is no longer trusted.
+    pub(crate) fn set_grace(&mut self, grace: Duration) {
+        self.grace = grace;
+    }
+
+    /// Whether the time has come. Two loads, as long as nothing has happened.
+    pub(crate) fn is_due(&self) -> bool {
+        if self.ending.is_cut() {
+            return true;
+        }
+        self.connection.is_withdrawn() && {
+            let deadline = self.ending.deadline(|| after(self.grace));
+            Instant::now() >= deadline
+        }
+    }
+
+    /// Whether the time has come; if not, the task is woken when it does.
+    pub(crate) fn poll_due(&mut self, half: Half, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_due() {
+            return Poll::Ready(());
+        }
+        let nothing_happened = !self.connection.is_withdrawn();
+        let waiter = match half {
+            Half::Reader => &mut self.reader,
+            Half::Writer => &mut self.writer,
+        };
+        let waits_already = waiter
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()));
+        if nothing_happened && waits_already {
+            return Poll::Pending;
+        }
+        waiter.waker = Some(cx.waker().clone());
+        let until_due = waiter.until_due.get_or_insert_with(|| {
+            let (connection, grace) = (self.connection.clone(), self.grace);
+            Box::pin(until_due(connection, grace, self.ending.clone()))
+        });
+        until_due.as_mut().poll(cx)
+    }
+
+    /// The stream is cut from now on.
+    pub(crate) fn make(&self) -> io::Error {
+        if self.connection.is_withdrawn() {
+            self.ending.because(Reason::Identity);
+        }
+        self.ending.cut();
+        io::Error::new(
+            io::ErrorKind::ConnectionAborted,
+            "the time of this connection is over",
+        )
+    }
+}
+
+async fn until_due(connection: Connection, grace: Duration, ending: Arc<Ending>) {
+    let withdrawn = async {
+        connection.withdrawn().await;
+        tokio::time::sleep_until(ending.deadline(|| after(grace))).await;
+    };
+    tokio::select! {
+        () = withdrawn => {}
+        () = ending.until_cut() => {}
+    }
+}
+
+fn after(grace: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    Instant::now() + grace.min(FAR)
+}
+
+impl fmt::Debug for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cut")
+            .field("connection", &self.connection)
+            .field("grace", &self.grace)
+            .finish_non_exhaustive()
+    }
+}

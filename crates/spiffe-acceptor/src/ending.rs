@@ -1,0 +1,158 @@
+//! How a connection ends, as those who serve it and the stream itself have to agree.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// Why a connection has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Reason {
+    /// Whoever served it has let it go.
+    Served = 0,
+    /// The peer has closed it.
+    Peer = 1,
+    /// Reading or writing failed.
+    Error = 2,
+    /// The trust in the peer is withdrawn, or the identity of either end is about to end.
+    Identity = 3,
+    /// Nothing was asked for too long.
+    Idle = 4,
+    /// It was as old as connections get.
+    Age = 5,
+    /// A handler asked for its end.
+    Asked = 6,
+    /// The server stops.
+    Shutdown = 7,
+}
+
+impl Reason {
+    const ALL: [Self; 8] = [
+        Self::Served,
+        Self::Peer,
+        Self::Error,
+        Self::Identity,
+        Self::Idle,
+        Self::Age,
+        Self::Asked,
+        Self::Shutdown,
+    ];
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Served => "served",
+            Self::Peer => "peer",
+            Self::Error => "error",
+            Self::Identity => "identity",
+            Self::Idle => "idle",
+            Self::Age => "age",
+            Self::Asked => "asked",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter()
+    }
+
+    fn code(self) -> u8 {
+        Self::ALL
+            .iter()
+            .position(|reason| *reason == self)
+            .and_then(|code| u8::try_from(code).ok())
+            .unwrap_or_default()
+    }
+
+    fn of_code(code: u8) -> Self {
+        Self::ALL
+            .get(usize::from(code))
+            .copied()
+            .unwrap_or(Self::Served)
+    }
+}
+
+/// What a stream shares with whoever serves it.
+#[derive(Debug, Default)]
+pub(crate) struct Ending {
+    reason: AtomicU8,
+    flags: AtomicU8,
+    changed: Notify,
+    deadline: OnceLock<Instant>,
+}
+
+const CUT: u8 = 1;
+const GONE: u8 = 1 << 1;
+
+impl Ending {
+    /// Says why the connection ends; who comes later is not heard.
+    pub(crate) fn because(&self, reason: Reason) {
+        let _ = self.reason.compare_exchange(
+            Reason::Served.code(),
+            reason.code(),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+    }
+
+    pub(crate) fn reason(&self) -> Reason {
+        Reason::of_code(self.reason.load(Ordering::Relaxed))
+    }
+
+    /// Makes every further read and write of the stream fail.
+    pub(crate) fn cut(&self) {
+        self.set(CUT);
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.has(CUT)
+    }
+
+    /// Waits until the stream is cut.
+    pub(crate) async fn until_cut(&self) {
+        self.wait_for(CUT).await;
+    }
+
+    /// The stream exists no more.
+    pub(crate) fn set_gone(&self) {
+        self.set(GONE);
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.has(GONE)
+    }
+
+    /// Waits until the stream exists no more.
+    pub(crate) async fn until_gone(&self) {
+        self.wait_for(GONE).await;
+    }
+
+    /// When the grace is over; the first who asks sets it.
+    pub(crate) fn deadline(&self, first: impl FnOnce() -> Instant) -> Instant {
+        *self.deadline.get_or_init(first)
+    }
+
+    fn set(&self, flag: u8) {
+        self.flags.fetch_or(flag, Ordering::AcqRel);
+        self.changed.notify_waiters();
+    }
+
+    fn has(&self, flag: u8) -> bool {
+        self.flags.load(Ordering::Acquire) & flag != 0
+    }
+
+    async fn wait_for(&self, flag: u8) {
+        while !self.has(flag) {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Registers before the flag is read, so that a change between the two is not missed.
+            changed.as_mut().enable();
+            if !self.has(flag) {
+                changed.await;
+            }
+        }
+    }
+}

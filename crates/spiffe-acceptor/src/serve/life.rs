@@ -1,0 +1,222 @@
+//! The life of one connection: what ends it before its peer closes it, and how.
+
+use std::error::Error as StdError;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming as RequestBody;
+use hyper::server::conn::{http1, http2};
+use hyper::service::HttpService;
+use hyper_util::rt::TokioExecutor;
+use spiffe_peer::Connection;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::activity::Activity;
+use super::limits::{Limits, retirement};
+use super::sparingly::Sparingly;
+use crate::ending::{Ending, Reason};
+
+pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// What a task may take beyond the deadline that it keeps itself.
+pub(super) const LEAVE_BEHIND: Duration = Duration::from_secs(1);
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Peaceful,
+    Cut,
+}
+
+pub(super) struct Life {
+    connection: Connection,
+    ending: Arc<Ending>,
+    activity: Arc<Activity>,
+    stop: CancellationToken,
+    /// When it ends whatever it does, and why.
+    term: Option<(Instant, Reason)>,
+    header_timeout: Duration,
+    idle_timeout: Duration,
+    drain: Duration,
+}
+
+impl Life {
+    pub(super) fn new(
+        connection: Connection,
+        ending: Arc<Ending>,
+        trusted_for: Option<Duration>,
+        limits: &Limits,
+        stop: CancellationToken,
+    ) -> Self {
+        let activity = Arc::new(Activity::new());
+        let from_now = |after| activity.start().checked_add(after);
+        let identity = trusted_for.map(retirement).and_then(from_now);
+        let age = limits.age().and_then(from_now);
+        let term = [
+            identity.map(|at| (at, Reason::Identity)),
+            age.map(|at| (at, Reason::Age)),
+        ];
+        Self {
+            connection,
+            ending,
+            term: term.into_iter().flatten().min_by_key(|(at, _)| *at),
+            activity,
+            stop,
+            header_timeout: limits.header_timeout,
+            idle_timeout: limits.idle_timeout,
+            drain: limits.drain,
+        }
+    }
+
+    pub(super) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
+    }
+
+    pub(super) async fn drive<C>(self, mut connection: Pin<Box<C>>) -> Result<End, BoxError>
+    where
+        C: Graceful,
+    {
+        let reason = tokio::select! {
+            // What has arrived is read before an end is looked for.
+            biased;
+            finished = connection.as_mut() => {
+                drop(connection);
+                finished.map_err(Into::into)?;
+                return Ok(self.live_on_upgraded().await);
+            }
+            reason = Sparingly::new(self.over()) => reason,
+        };
+        self.ending.because(reason);
+        connection.as_mut().shut_down();
+        // Nothing is in flight where nothing has begun; hyper would wait for the peer's preface.
+        let first = self.drain.min(LEAVE_BEHIND);
+        let finished = match tokio::time::timeout(first, connection.as_mut()).await {
+            Ok(finished) => finished,
+            Err(_) if !self.activity.has_begun() => return Ok(End::Peaceful),
+            Err(_) => match tokio::time::timeout(self.drain - first, connection.as_mut()).await {
+                Ok(finished) => finished,
+                Err(_) => return Ok(End::Cut),
+            },
+        };
+        drop(connection);
+        finished.map_err(Into::into)?;
+        Ok(self.live_on_upgraded().await)
+    }
+
+    /// A connection that HTTP/1.1 has handed over (a WebSocket) ends like one long stream.
+    async fn live_on_upgraded(&self) -> End {
+        if self.ending.is_gone() {
+            return End::Peaceful;
+        }
+        let reason = tokio::select! {
+            () = self.ending.until_gone() => return End::Peaceful,
+            reason = self.told_to_end() => reason,
+            reason = self.at_term() => reason,
+        };
+        self.ending.because(reason);
+        let gone = tokio::time::timeout(self.drain, self.ending.until_gone());
+        if gone.await.is_ok() {
+            return End::Peaceful;
+        }
+        self.ending.cut();
+        // Whoever holds it sees an error now, and the peer a close_notify.
+        let _ = tokio::time::timeout(LEAVE_BEHIND / 2, self.ending.until_gone()).await;
+        End::Cut
+    }
+
+    /// Resolves when a connection that serves requests is to end.
+    async fn over(&self) -> Reason {
+        tokio::select! {
+            reason = self.told_to_end() => reason,
+            reason = self.out_of_time() => reason,
+        }
+    }
+
+    async fn told_to_end(&self) -> Reason {
+        tokio::select! {
+            () = self.stop.cancelled() => Reason::Shutdown,
+            () = self.connection.close_requested() => {
+                if self.connection.is_withdrawn() { Reason::Identity } else { Reason::Asked }
+            }
+        }
+    }
+
+    async fn at_term(&self) -> Reason {
+        match self.term {
+            Some((at, reason)) => {
+                tokio::time::sleep_until(at).await;
+                reason
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn out_of_time(&self) -> Reason {
+        loop {
+            let idle = self.idle_deadline();
+            let (next, reason) = match self.term {
+                Some((at, reason)) if at <= idle => (at, reason),
+                _ => (idle, Reason::Idle),
+            };
+            if next <= Instant::now() {
+                return reason;
+            }
+            tokio::time::sleep_until(next).await;
+        }
+    }
+
+    /// When the connection has been idle for too long, if nothing more happens. What is in flight now
+    /// ends after now, and the deadline with it.
+    fn idle_deadline(&self) -> Instant {
+        let allowed = if self.activity.has_begun() {
+            self.idle_timeout
+        } else {
+            self.idle_timeout.min(self.header_timeout)
+        };
+        let since = self.activity.quiet_since().unwrap_or_else(Instant::now);
+        const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+        since + allowed.min(FAR)
+    }
+}
+
+/// A connection that can be asked to end.
+pub(super) trait Graceful: Future<Output = Result<(), Self::Error>> {
+    type Error: Into<BoxError>;
+
+    /// Takes no further request, and finishes what is in flight.
+    fn shut_down(self: Pin<&mut Self>);
+}
+
+impl<I, S, B> Graceful for http1::UpgradeableConnection<I, S>
+where
+    S: HttpService<RequestBody, ResBody = B>,
+    S::Error: Into<BoxError>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    B: http_body::Body + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Error = hyper::Error;
+
+    fn shut_down(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<I, S, B> Graceful for http2::Connection<I, S, TokioExecutor>
+where
+    S: HttpService<RequestBody, ResBody = B>,
+    S::Error: Into<BoxError>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+    TokioExecutor: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
+{
+    type Error = hyper::Error;
+
+    fn shut_down(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
