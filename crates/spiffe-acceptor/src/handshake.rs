@@ -183,12 +183,15 @@ impl Acceptor {
             }
         };
         let connection = Connection::new();
-        let peer = chain.map(|chain| {
-            let peer = PeerIdentity::assume_verified(chain.to_peer(), connection.clone());
-            (peer, self.tls.watch(chain, connection.clone()))
-        });
+        if let Some(chain) = chain.as_ref().filter(|chain| revision.is_own(chain)) {
+            tracing::warn!(target: "spiffe_acceptor", { peer.spiffe_id = %chain.spiffe_id() }, "a peer has the key of our own SVID");
+        }
+        let peer = chain
+            .as_ref()
+            .map(|chain| PeerIdentity::assume_verified(chain.to_peer(), connection.clone()));
+        let watch = self.tls.watch(chain, connection.clone());
         let cut = Cut::new(connection, self.grace);
-        let stream = Stream::new(tls, peer, cut, revision.own_end());
+        let stream = Stream::new(tls, peer, watch, cut, revision.own_end());
         attempt.accepted(&stream);
         Ok(stream)
     }

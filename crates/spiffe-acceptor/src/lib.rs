@@ -36,7 +36,8 @@
 //!   then the time of [`Serve::drain_within`], then a clean cut. Under every other server the
 //!   [`Stream`] itself fails after [`AcceptorBuilder::grace`], also where it carries a WebSocket or a
 //!   response without end; until then each request is answered with 401 or `UNAUTHENTICATED`. The peer
-//!   gets a close_notify in any case.
+//!   gets a close_notify. A handler that has taken a WebSocket over and neither reads nor writes is
+//!   told when it next does: nothing passes, but the socket stays with it.
 //! - Identity comes from the connection alone: headers that pretend to carry one
 //!   (`x-forwarded-client-cert`, `x-spiffe-id`, with `_` for any `-`) are removed.
 //!
@@ -44,7 +45,7 @@
 //!
 //! It decides who a peer is, not what the peer may do: that is `spiffe-authz`. Only [`serve`] can ask
 //! a peer to leave before the end (no other server gives a way to); a connection of an anonymous
-//! client has no identity that could end. tonic's `Request::peer_certs` is empty: the
+//! client has no identity that could end, so it ends with the own. tonic's `Request::peer_certs` is empty: the
 //! [`PeerIdentity`] says more.
 //!
 //! # What bounds it
@@ -52,11 +53,11 @@
 //! | what | default | why | set by |
 //! |---|---|---|---|
 //! | a whole handshake | 10 s | long enough for a bad mobile line | [`AcceptorBuilder::handshake_timeout`] |
-//! | pending handshakes | 1024 | some 20 KiB each; the oldest gives way | [`AcceptorBuilder::max_pending_handshakes`] |
+//! | pending handshakes | 1024 | 8 to 20 KiB each; the oldest gives way | [`AcceptorBuilder::max_pending_handshakes`] |
 //! | … of one IPv4 address or IPv6 `/64` | 128 | an eighth of all; the oldest of the address gives way | [`AcceptorBuilder::max_pending_handshakes_per_address`] |
 //! | a refused client reading why | 1 s | a reset can overtake an alert | – |
 //! | a stream whose peer is no longer trusted | 10 s | as `drain_within` | [`AcceptorBuilder::grace`] |
-//! | open connections | 10 000 | about 240 MiB of idle ones; at the limit none is accepted | [`Serve::max_connections`] |
+//! | open connections | 10 000 | about 260 MiB of idle ones; at the limit none is accepted, only what has begun is finished | [`Serve::max_connections`] |
 //! | the first request; the head of one and the pause between two over HTTP/1.1 | 30 s | clients send them at once | [`Serve::header_timeout`] |
 //! | a connection with nothing in flight | 120 s | longer than clients keep one in their pools | [`Serve::idle_timeout`] |
 //! | what is in flight at an end | 10 s | a third of what Kubernetes gives a pod to stop | [`Serve::drain_within`] |
@@ -66,6 +67,7 @@
 //! | the head of a request | 16 KiB, 100 headers over HTTP/1.1 | also bounds CONTINUATION frames | [`Serve::max_header_bytes`] |
 //! | requests at a time over HTTP/2 | 128 | | [`Serve::max_concurrent_streams`] |
 //! | streams that an HTTP/2 peer resets unseen | 20 pending, 128 by its faults | rapid reset; then GOAWAY | – |
+//! | a response that its client does not read | the end of the identity | what is in flight is not idle | – |
 //! | unread bytes | 64 KiB over HTTP/1.1; 1 MiB a connection over HTTP/2 | | – |
 //! | errors of `accept` (no descriptors, say) | a pause of 50 ms to 1 s, one warning | handshakes go on meanwhile | – |
 //!

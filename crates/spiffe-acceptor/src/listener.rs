@@ -71,6 +71,11 @@ impl<I: Incoming> Listener<I> {
     /// Nothing is lost when the future is dropped: handshakes go on, and the next call gives what
     /// they lead to.
     pub async fn accept(&mut self) -> (Stream<I::Io>, I::Address) {
+        self.next(true).await
+    }
+
+    /// As [`accept`](Self::accept); without `more`, only what has been begun is finished.
+    pub(crate) async fn next(&mut self, more: bool) -> (Stream<I::Io>, I::Address) {
         loop {
             let pause = self.faults.pause();
             tokio::select! {
@@ -82,7 +87,8 @@ impl<I: Incoming> Listener<I> {
                     }
                 }
                 () = sleep_until(pause), if pause.is_some() => self.faults.try_again(),
-                accepted = self.incoming.accept(), if pause.is_none() => match accepted {
+                () = std::future::pending(), if !more => {}
+                accepted = self.incoming.accept(), if more && pause.is_none() => match accepted {
                     Ok((io, address)) => {
                         self.faults.are_over();
                         self.begin(io, address);

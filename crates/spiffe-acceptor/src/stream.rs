@@ -34,7 +34,7 @@ pub struct Stream<IO: AsyncWrite + Unpin> {
     peer: Option<PeerIdentity>,
     cut: Cut,
     is_cut: bool,
-    _watch: Option<TrustWatch>,
+    _watch: TrustWatch,
     own_end: Option<SystemTime>,
 }
 
@@ -60,11 +60,11 @@ impl<IO: AsyncWrite + Unpin> HasPeer for Stream<IO> {
 impl<IO: AsyncWrite + Unpin> Stream<IO> {
     pub(crate) fn new(
         tls: TlsStream<IO>,
-        peer: Option<(PeerIdentity, TrustWatch)>,
+        peer: Option<PeerIdentity>,
+        watch: TrustWatch,
         cut: Cut,
         own_end: Option<SystemTime>,
     ) -> Self {
-        let (peer, watch) = peer.unzip();
         observe::opened();
         Self {
             tls,

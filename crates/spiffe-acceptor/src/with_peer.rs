@@ -73,7 +73,8 @@ pub(crate) fn vouch<B, R: Default>(
         request.extensions_mut().remove::<PeerIdentity>();
         return Ok(());
     };
-    if !peer.is_current() {
+    // A runtime that stood still may not have withdrawn it yet.
+    if !peer.is_current() || peer.expires_in().is_zero() {
         tracing::info!(target: "spiffe_acceptor", { peer.spiffe_id = peer.as_str() }, "refused: the peer's identity has ended");
         peer.close();
         return Err(unauthenticated(request.headers()));

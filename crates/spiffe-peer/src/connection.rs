@@ -55,6 +55,13 @@ impl Connection {
         self.0.flags.fetch_or(TIMED, Ordering::AcqRel);
     }
 
+    /// Takes the promise of [`keep_time`](Self::keep_time) back: from now on whoever asks looks at the
+    /// clock. For a connection that is closed while somebody keeps its peer's identity; nobody
+    /// withdraws that any more, but its end holds.
+    pub fn leave_time(&self) {
+        self.0.flags.fetch_and(!TIMED, Ordering::AcqRel);
+    }
+
     /// Ends the trust in the peer: [`is_current`](crate::PeerIdentity::is_current) is false from now
     /// on, and the connection is to be closed. Cannot be undone.
     pub fn withdraw(&self) {

@@ -38,8 +38,11 @@ impl<T: Revision> Live<T> {
         let (swap, current) = watch::channel(build(&source, &first)?.map(Arc::new));
         let mut revision = first.revision();
         let watches = Arc::<Watches>::default();
+        // Dropped after `swap`, which the loop below owns too: whoever comes in between finds that
+        // nobody follows any more.
         let judging = Judging(watches.clone());
         let follow = async move {
+            let (judging, swap) = (judging, swap);
             while let Ok(snapshot) = source.changed().await {
                 if snapshot.revision() <= revision {
                     continue;
@@ -79,6 +82,11 @@ impl<T: Revision> Live<T> {
     }
 }
 
+/// Whether a revision lets a connection live on whose peer has this chain, or none.
+pub(crate) fn vouches<T: Revision>(revision: &T, chain: Option<&VerifiedChain>) -> bool {
+    chain.is_none_or(|chain| revision.still_trusts(chain))
+}
+
 /// Judges open connections by each revision; when nobody follows the source any more, none is
 /// trusted.
 struct Judging(Arc<Watches>);
@@ -86,7 +94,7 @@ struct Judging(Arc<Watches>);
 impl Judging {
     fn judge<T: Revision>(&self, revision: Option<&T>) {
         self.0
-            .judge(|chain| revision.is_some_and(|revision| revision.still_trusts(chain)));
+            .judge(|chain| revision.is_some_and(|revision| vouches(revision, chain)));
     }
 }
 

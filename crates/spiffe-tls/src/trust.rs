@@ -4,7 +4,7 @@ use std::sync::Arc;
 use spiffe_peer::Connection;
 use spiffe_verify::VerifiedChain;
 
-use crate::live::{Live, Revision};
+use crate::live::{Live, Revision, vouches};
 use crate::watches::{Key, Watches};
 
 /// Watches over the trust in the peer of one connection, until it is dropped with that connection.
@@ -24,6 +24,7 @@ use crate::watches::{Key, Watches};
 #[must_use = "the watch ends when it is dropped"]
 pub struct TrustWatch {
     key: Key,
+    connection: Connection,
     watches: Arc<Watches>,
     /// Keeps the revisions coming, whatever else has been dropped.
     _live: Arc<dyn Send + Sync>,
@@ -32,7 +33,7 @@ pub struct TrustWatch {
 impl TrustWatch {
     pub(crate) fn start<R: Revision>(
         live: &Arc<Live<R>>,
-        chain: Arc<VerifiedChain>,
+        chain: Option<Arc<VerifiedChain>>,
         connection: Connection,
     ) -> Self {
         connection.keep_time();
@@ -41,12 +42,13 @@ impl TrustWatch {
         // A revision that came since the peer was identified may not have met it among the others.
         if !live
             .current()
-            .is_some_and(|revision| revision.still_trusts(&chain))
+            .is_some_and(|revision| vouches(&*revision, chain.as_deref()))
         {
             connection.withdraw();
         }
         Self {
             key,
+            connection,
             watches,
             _live: live.clone(),
         }
@@ -55,6 +57,7 @@ impl TrustWatch {
 
 impl Drop for TrustWatch {
     fn drop(&mut self) {
+        self.connection.leave_time();
         self.watches.remove(&self.key);
     }
 }

@@ -29,25 +29,27 @@ pub(crate) type Key = (SystemTime, u64);
 
 #[derive(Clone)]
 struct Watched {
-    chain: Arc<VerifiedChain>,
+    /// None of a client without a certificate: its connection lives as long as the own identity.
+    chain: Option<Arc<VerifiedChain>>,
     connection: Connection,
 }
 
 impl Watched {
     fn withdraw(&self, why: &'static str) {
-        tracing::info!(
-            target: "spiffe_tls",
-            { peer.spiffe_id = %self.chain.spiffe_id() },
-            "{why}"
-        );
+        let id = self
+            .chain
+            .as_ref()
+            .map(|chain| tracing::field::display(chain.spiffe_id()));
+        tracing::info!(target: "spiffe_tls", { peer.spiffe_id = id }, "{why}");
         self.connection.withdraw();
     }
 }
 
 impl Watches {
-    pub(crate) fn add(&self, chain: Arc<VerifiedChain>, connection: Connection) -> Key {
+    pub(crate) fn add(&self, chain: Option<Arc<VerifiedChain>>, connection: Connection) -> Key {
         let mut open = self.open();
-        let key = (chain.not_after(), open.next);
+        let end = chain.as_ref().map_or_else(never, |chain| chain.not_after());
+        let key = (end, open.next);
         open.next += 1;
         let is_first = open
             .by_end
@@ -66,11 +68,14 @@ impl Watches {
     }
 
     /// Withdraws every connection whose peer is no longer trusted.
-    pub(crate) fn judge(&self, trusts: impl Fn(&VerifiedChain) -> bool) {
+    pub(crate) fn judge(&self, trusts: impl Fn(Option<&VerifiedChain>) -> bool) {
         // Judged outside the lock: handshakes go on.
         let open: Vec<Watched> = self.open().by_end.values().cloned().collect();
-        for watched in open.iter().filter(|watched| !trusts(&watched.chain)) {
-            watched.withdraw("the peer of an open connection is no longer trusted");
+        for watched in open
+            .iter()
+            .filter(|watched| !trusts(watched.chain.as_deref()))
+        {
+            watched.withdraw("nobody vouches for an open connection any more");
         }
     }
 
@@ -108,4 +113,8 @@ impl Watches {
         // What is in there is whole between any two statements.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn never() -> SystemTime {
+    SystemTime::now() + Duration::from_secs(100 * 365 * 24 * 3600)
 }

@@ -12,6 +12,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// Asks for `/anyone` as a client that takes every server and shows whatever chain it is given.
 ///
@@ -43,6 +44,27 @@ pub async fn shows(port: u16, chain: Vec<Vec<u8>>, key: &[u8]) -> Result<String,
     let mut answer = String::new();
     tls.read_to_string(&mut answer).await?;
     Ok(answer)
+}
+
+/// A client without a certificate that takes every server, for HTTP/1.1.
+///
+/// # Errors
+///
+/// What the connection or the handshake fails of.
+pub async fn anonymous(port: u16) -> Result<TlsStream<TcpStream>, std::io::Error> {
+    let provider = spiffe_verify::default_provider().unwrap();
+    let mut config = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Gullible(provider)))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let tcp = TcpStream::connect(("127.0.0.1", port)).await?;
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config))
+        .connect(name, tcp)
+        .await
 }
 
 #[derive(Debug)]

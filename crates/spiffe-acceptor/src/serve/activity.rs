@@ -101,15 +101,13 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let in_flight = self.activity.begin();
-        // A stream that is upgraded (a WebSocket over HTTP/2) is in flight without being a request,
-        // and nobody says when it ends: with one, a connection no longer counts as idle.
-        if request.method() == Method::CONNECT && request.version() == Version::HTTP_2 {
-            self.activity.in_flight.fetch_add(1, Ordering::AcqRel);
-        }
+        let may_upgrade =
+            request.method() == Method::CONNECT && request.version() == Version::HTTP_2;
         let future = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
         CountedFuture {
             future,
             in_flight: Some(in_flight),
+            may_upgrade,
         }
     }
 }
@@ -119,6 +117,7 @@ pin_project! {
         #[pin]
         future: Option<F>,
         in_flight: Option<InFlight>,
+        may_upgrade: bool,
     }
 }
 
@@ -148,6 +147,15 @@ where
             }
         };
         let in_flight = this.in_flight.take();
+        // A stream that is upgraded (a WebSocket over HTTP/2) is in flight without being a request,
+        // and nobody says when it ends: with one, a connection no longer counts as idle.
+        if let (true, true, Some(InFlight(activity))) = (
+            *this.may_upgrade,
+            response.status().is_success(),
+            &in_flight,
+        ) {
+            activity.in_flight.fetch_add(1, Ordering::AcqRel);
+        }
         Poll::Ready(Ok(response.map(|body| CountedBody { body, in_flight })))
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -186,7 +186,8 @@ where
                 biased;
                 () = &mut self.shutdown => break,
                 free = connections.place(), if place.is_none() => place = free,
-                accepted = self.listener.accept(), if place.is_some() => {
+                // Whoever has finished the handshake is served, with or without a place.
+                accepted = self.listener.next(place.is_some()) => {
                     connections.serve(accepted, &self.app, place.take());
                 }
             }
@@ -204,6 +205,7 @@ where
 struct Connections {
     limits: Limits,
     places: Arc<Semaphore>,
+    is_full: AtomicBool,
     open: TaskTracker,
     stop: CancellationToken,
     cut: Arc<AtomicUsize>,
@@ -214,6 +216,7 @@ impl Connections {
         Self {
             limits: limits.clone(),
             places: Arc::new(Semaphore::new(limits.max_connections)),
+            is_full: AtomicBool::new(false),
             open: TaskTracker::new(),
             stop: CancellationToken::new(),
             cut: Arc::default(),
@@ -223,9 +226,12 @@ impl Connections {
     /// Waits for a place for one more.
     async fn place(&self) -> Option<OwnedSemaphorePermit> {
         if let Ok(place) = self.places.clone().try_acquire_owned() {
+            self.is_full.store(false, Ordering::Relaxed);
             return Some(place);
         }
-        tracing::warn!(target: "spiffe_acceptor", max = self.limits.max_connections, "as many connections as allowed are open: no more are accepted");
+        if !self.is_full.swap(true, Ordering::Relaxed) {
+            tracing::warn!(target: "spiffe_acceptor", max = self.limits.max_connections, "as many connections as allowed are open: no more are accepted");
+        }
         self.places.clone().acquire_owned().await.ok()
     }
 
@@ -243,6 +249,7 @@ impl Connections {
         B: Body<Data = Bytes> + Default + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        let ending = stream.ending().clone();
         let connection = serve_connection(stream, app.clone(), &self.limits, self.stop.clone());
         let (stop, cut) = (self.stop.clone(), self.cut.clone());
         self.open.spawn(async move {
@@ -258,7 +265,13 @@ impl Connections {
                     tracing::debug!(target: "spiffe_acceptor", { peer.address = ?address, error }, "connection ended with an error");
                 }
             }
-            drop(place);
+            // Who has taken an upgraded connection over and does not look at it keeps its place.
+            if !ending.is_gone() {
+                tokio::spawn(async move {
+                    ending.until_gone().await;
+                    drop(place);
+                });
+            }
         });
     }
 

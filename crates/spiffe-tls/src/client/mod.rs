@@ -58,7 +58,7 @@ impl ClientTls {
 
     /// Watches over the trust in the peer of a finished handshake; see [`TrustWatch`].
     pub fn watch(&self, chain: Arc<VerifiedChain>, connection: Connection) -> TrustWatch {
-        TrustWatch::start(&self.0, chain, connection)
+        TrustWatch::start(&self.0, Some(chain), connection)
     }
 }
 

@@ -62,9 +62,14 @@ impl ServerTls {
         self.0.current()
     }
 
-    /// Watches over the trust in the peer of a finished handshake; see [`TrustWatch`].
-    pub fn watch(&self, chain: Arc<VerifiedChain>, connection: Connection) -> TrustWatch {
-        TrustWatch::start(&self.0, chain, connection)
+    /// Watches over the trust in the peer of a finished handshake; see [`TrustWatch`]. The connection
+    /// of a client without a certificate lives as long as the own identity.
+    pub fn watch(
+        &self,
+        chain: impl Into<Option<Arc<VerifiedChain>>>,
+        connection: Connection,
+    ) -> TrustWatch {
+        TrustWatch::start(&self.0, chain.into(), connection)
     }
 }
 

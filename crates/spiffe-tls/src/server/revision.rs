@@ -29,6 +29,7 @@ pub struct ServerRevision {
     peers: Arc<Peers>,
     config: Arc<ServerConfig>,
     own_end: Option<SystemTime>,
+    own_key: Vec<u8>,
     anonymous_clients: bool,
 }
 
@@ -81,6 +82,7 @@ impl ServerRevision {
                 .certificate
                 .is_none()
                 .then(|| svid.verified().not_after()),
+            own_key: svid.verified().public_key().to_vec(),
             anonymous_clients: settings.anonymous_clients,
         }))
     }
@@ -96,6 +98,13 @@ impl ServerRevision {
     #[must_use]
     pub fn own_end(&self) -> Option<SystemTime> {
         self.own_end
+    }
+
+    /// Whether a peer holds the key of the own SVID. It may be another instance that shares files, or
+    /// somebody who has the key and should not.
+    #[must_use]
+    pub fn is_own(&self, chain: &VerifiedChain) -> bool {
+        chain.public_key() == self.own_key
     }
 
     /// The configuration for a handshake under this revision. After the handshake the peer has to be

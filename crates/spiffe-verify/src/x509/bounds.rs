@@ -6,56 +6,69 @@ use super::error::{X509Error, X509Fault};
 /// their square. Names that people give have one attribute, rarely two.
 const MAX_SET: usize = 8;
 
-/// Extensions, names and attributes; several passes compare them with each other.
-const MAX_SEQUENCE: usize = 512;
-
 const MAX_DEPTH: usize = 16;
+
+/// DER values that are looked at for one chain. Each costs a decoder some 0.1 µs; a usual certificate
+/// has less than a hundred, and one with as many names as are taken 400.
+const MAX_VALUES: usize = 1024;
 
 const CONSTRUCTED: u8 = 0x20;
 const SET: u8 = 0x31;
 
-/// Refuses what would be dear to decode, in one pass over the bytes. It sees tags and lengths alone:
-/// whether they are DER is judged by who decodes them.
-pub(super) fn check(der: &[u8]) -> Result<(), X509Error> {
-    let (value, _) = split(der)?;
-    members(value, 0)
+/// What the certificates of one chain may cost together.
+pub(super) struct Budget {
+    values: usize,
+}
+
+impl Budget {
+    pub(super) fn of_a_chain() -> Self {
+        Self { values: MAX_VALUES }
+    }
+
+    /// Refuses what would be dear to decode, in one pass over the bytes. It sees tags and lengths
+    /// alone: whether they are DER is judged by who decodes them.
+    pub(super) fn check(&mut self, der: &[u8]) -> Result<(), X509Error> {
+        let (value, _) = split(der)?;
+        self.members(value, 0)
+    }
+
+    fn members(&mut self, value: Value<'_>, depth: usize) -> Result<(), X509Error> {
+        self.values = self.values.checked_sub(1).ok_or_else(|| {
+            X509Error::with_detail(
+                X509Fault::Malformed,
+                format_args!("more than {MAX_VALUES} values in the certificates of a chain"),
+            )
+        })?;
+        if value.tag & CONSTRUCTED == 0 {
+            return Ok(());
+        }
+        if depth >= MAX_DEPTH {
+            return Err(X509Error::with_detail(
+                X509Fault::Malformed,
+                format_args!("nested deeper than {MAX_DEPTH}"),
+            ));
+        }
+        let mut rest = value.content;
+        let mut count = 0;
+        while !rest.is_empty() {
+            count += 1;
+            if value.tag == SET && count > MAX_SET {
+                return Err(X509Error::with_detail(
+                    X509Fault::Malformed,
+                    format_args!("more than {MAX_SET} members of a SET"),
+                ));
+            }
+            let (member, after) = split(rest)?;
+            self.members(member, depth + 1)?;
+            rest = after;
+        }
+        Ok(())
+    }
 }
 
 struct Value<'a> {
     tag: u8,
     content: &'a [u8],
-}
-
-fn members(value: Value<'_>, depth: usize) -> Result<(), X509Error> {
-    if value.tag & CONSTRUCTED == 0 {
-        return Ok(());
-    }
-    if depth >= MAX_DEPTH {
-        return Err(X509Error::with_detail(
-            X509Fault::Malformed,
-            format_args!("nested deeper than {MAX_DEPTH}"),
-        ));
-    }
-    let (most, kind) = if value.tag == SET {
-        (MAX_SET, "SET")
-    } else {
-        (MAX_SEQUENCE, "SEQUENCE")
-    };
-    let mut rest = value.content;
-    let mut count = 0;
-    while !rest.is_empty() {
-        count += 1;
-        if count > most {
-            return Err(X509Error::with_detail(
-                X509Fault::Malformed,
-                format_args!("more than {most} members of a {kind}"),
-            ));
-        }
-        let (member, after) = split(rest)?;
-        members(member, depth + 1)?;
-        rest = after;
-    }
-    Ok(())
 }
 
 /// The first value, and what stands behind it. Tags are one byte, lengths definite (X.690, 8.1).

@@ -6,6 +6,7 @@ use rustls_pki_types::{CertificateDer, TrustAnchor};
 use sha2::{Digest, Sha256};
 use spiffe_peer::TrustDomain;
 
+use super::bounds::Budget;
 use super::certificate::Certificate;
 use super::verified::VerifiedChain;
 
@@ -35,7 +36,12 @@ pub(super) fn authority_id(anchor: &TrustAnchor<'_>) -> AuthorityId {
     // The length keeps the two apart.
     hash.update(anchor.subject.len().to_be_bytes());
     hash.update(&anchor.subject);
+    hash.update(anchor.subject_public_key_info.len().to_be_bytes());
     hash.update(&anchor.subject_public_key_info);
+    // Authorities that may not vouch for the same names are not the same.
+    if let Some(constraints) = &anchor.name_constraints {
+        hash.update(constraints);
+    }
     hash.finalize().into()
 }
 
@@ -187,7 +193,8 @@ impl fmt::Debug for X509Bundle {
 }
 
 fn read_root(der: &[u8]) -> Result<(Root, TrustAnchor<'static>), String> {
-    let certificate = Certificate::parse(der).map_err(|error| error.to_string())?;
+    let certificate =
+        Certificate::parse(der, &mut Budget::of_a_chain()).map_err(|error| error.to_string())?;
     if !certificate.is_root() {
         return Err("it is no certificate authority".into());
     }

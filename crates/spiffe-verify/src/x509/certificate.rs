@@ -7,7 +7,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, SubjectAltName};
 use x509_cert::name::Name;
 
-use super::bounds;
+use super::bounds::Budget;
 use super::error::{X509Error, X509Fault};
 
 const BASIC_CONSTRAINTS: der::oid::ObjectIdentifier =
@@ -15,6 +15,9 @@ const BASIC_CONSTRAINTS: der::oid::ObjectIdentifier =
 const KEY_USAGE: der::oid::ObjectIdentifier = der::oid::db::rfc5280::ID_CE_KEY_USAGE;
 const NAME_CONSTRAINTS: der::oid::ObjectIdentifier = der::oid::db::rfc5280::ID_CE_NAME_CONSTRAINTS;
 const SUBJECT_ALT_NAME: der::oid::ObjectIdentifier = der::oid::db::rfc5280::ID_CE_SUBJECT_ALT_NAME;
+
+/// Each is compared with each. Public authorities need about ten.
+const MAX_EXTENSIONS: usize = 64;
 
 /// Other names beside the ID mean nothing, but each costs work: a documented bound for both.
 const MAX_NAMES: usize = 256;
@@ -28,13 +31,19 @@ pub(super) struct Certificate {
 }
 
 impl Certificate {
-    pub(super) fn parse(der: &[u8]) -> Result<Self, X509Error> {
-        bounds::check(der)?;
+    pub(super) fn parse(der: &[u8], budget: &mut Budget) -> Result<Self, X509Error> {
+        budget.check(der)?;
         let malformed = |error: der::Error| X509Error::with_detail(X509Fault::Malformed, error);
         let tbs = x509_cert::Certificate::from_der(der)
             .map_err(malformed)?
             .tbs_certificate;
         let extensions = tbs.extensions.as_deref().unwrap_or_default();
+        if extensions.len() > MAX_EXTENSIONS {
+            return Err(X509Error::with_detail(
+                X509Fault::Malformed,
+                format_args!("more than {MAX_EXTENSIONS} extensions"),
+            ));
+        }
         for (index, extension) in extensions.iter().enumerate() {
             if extensions
                 .iter()
@@ -142,7 +151,7 @@ impl Certificate {
 
     /// The one SPIFFE ID of a leaf: exactly one URI among its names, and that an ID with a path
     /// (X509-SVID, sections 2 and 3.1). Names of other kinds are never identity.
-    pub(super) fn spiffe_id(&self) -> Result<SpiffeId, X509Error> {
+    pub(super) fn spiffe_id(&self, budget: &mut Budget) -> Result<SpiffeId, X509Error> {
         let extensions = self.tbs.extensions.as_deref().unwrap_or_default();
         let value = extension(extensions, SUBJECT_ALT_NAME)
             .ok_or_else(|| X509Error::new(X509Fault::NoSpiffeId))?;
@@ -152,7 +161,7 @@ impl Certificate {
                 "more than 16 KiB of names",
             ));
         }
-        bounds::check(value)?;
+        budget.check(value)?;
         let SubjectAltName(names) = SubjectAltName::from_der(value)
             .map_err(|error| X509Error::with_detail(X509Fault::Malformed, error))?;
         if names.len() > MAX_NAMES {

@@ -60,6 +60,8 @@ pub(super) struct Known {
     purpose: Purpose,
     issuers: Vec<Certificate>,
     anchor: TrustAnchor<'static>,
+    /// The authority's, when this was learnt.
+    root: Validity,
     verified: Arc<VerifiedIssuers>,
 }
 
@@ -101,9 +103,7 @@ impl KnownIssuers {
             // Path validation knows loops; one signature alone shows none.
             && known.subjects().all(|subject| subject != presented.leaf.subject())
             && (verified.not_before..verified.not_after).contains(&presented.now)
-            && bundle
-                .validity_of(&verified.authority, presented.now)
-                .is_some();
+            && bundle.validity_of(&verified.authority, presented.now) == Some(known.root);
         fits.then_some(known)
     }
 
@@ -112,6 +112,7 @@ impl KnownIssuers {
         presented: &Presented<'_>,
         issuers: Vec<Certificate>,
         bundle: &X509Bundle,
+        root: Validity,
         verified: &Arc<VerifiedIssuers>,
     ) {
         if issuers.iter().any(Certificate::constrains_names) {
@@ -129,6 +130,7 @@ impl KnownIssuers {
             purpose: presented.purpose,
             issuers,
             anchor: anchor.to_owned(),
+            root,
             verified: verified.clone(),
         };
         let exact = presented.issuers_der.iter().map(|der| der.as_ref().into());

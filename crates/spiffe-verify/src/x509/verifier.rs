@@ -11,6 +11,7 @@ use webpki::{
     RequiredEkuNotFoundContext, VerifiedPath,
 };
 
+use super::bounds::Budget;
 use super::bundle::{X509Bundle, authority_id};
 use super::certificate::Certificate;
 use super::error::{X509Error, X509Fault};
@@ -163,8 +164,9 @@ impl X509Verifier {
             .iter()
             .map(|der| CertificateDer::from(der.as_ref()))
             .collect();
-        let leaf = Certificate::parse(&leaf_der)?;
-        let id = leaf.spiffe_id()?;
+        let mut budget = Budget::of_a_chain();
+        let leaf = Certificate::parse(&leaf_der, &mut budget)?;
+        let id = leaf.spiffe_id(&mut budget)?;
         let bundle =
             bundle(id.trust_domain()).filter(|bundle| bundle.trust_domain() == id.trust_domain());
         let presented = Presented {
@@ -180,7 +182,7 @@ impl X509Verifier {
             .and_then(|(known, bundle)| self.under_known(known, &presented, bundle));
         let vouched = match vouched {
             Some(vouched) => Ok(vouched),
-            None => self.under_bundle(known, &presented, bundle),
+            None => self.under_bundle(known, &presented, bundle, budget),
         };
         vouched
             .and_then(|issuers| chain_of(&presented, id.clone(), &issuers))
@@ -206,14 +208,16 @@ impl X509Verifier {
         known: Option<&KnownIssuers>,
         presented: &Presented<'_>,
         bundle: Option<&X509Bundle>,
+        mut budget: Budget,
     ) -> Result<Arc<VerifiedIssuers>, X509Error> {
+        // What is cheap to see comes first.
+        presented.leaf.check_leaf()?;
         let issuers = presented
             .issuers_der
             .iter()
-            .map(|der| Certificate::parse(der))
+            .map(|der| Certificate::parse(der, &mut budget))
             .collect::<Result<Vec<_>, _>>()?;
         check_order(presented.leaf, &issuers)?;
-        presented.leaf.check_leaf()?;
         if !issuers.iter().all(Certificate::is_authority) {
             return Err(X509Error::new(X509Fault::IssuerNotAuthority));
         }
@@ -236,7 +240,7 @@ impl X509Verifier {
         if let Some(known) = known
             && leads_through_all
         {
-            known.learn(presented, issuers, bundle, &verified);
+            known.learn(presented, issuers, bundle, validity, &verified);
         }
         Ok(verified)
     }

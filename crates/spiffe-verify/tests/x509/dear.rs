@@ -90,12 +90,12 @@ fn threats_29_what_is_dear_to_decode_is_refused_for_its_shape() {
             "more than 8 members",
         ),
         (
-            certificate(name(1), extensions(513)),
-            "more than 512 members",
+            certificate(name(1), extensions(65)),
+            "more than 64 extensions",
         ),
         (
             certificate(name(1), extensions(5000)),
-            "more than 512 members",
+            "more than 1024 values",
         ),
         (
             certificate(
@@ -111,4 +111,33 @@ fn threats_29_what_is_dear_to_decode_is_refused_for_its_shape() {
             "{refused}"
         );
     }
+}
+
+#[test]
+fn threats_29_as_many_extensions_as_are_taken_are_read() {
+    let few = refusal(certificate(name(1), extensions(64)));
+    assert_eq!(few.fault(), X509Fault::NoSpiffeId, "control: it is read");
+}
+
+#[test]
+fn threats_29_a_chain_has_one_budget_of_values() {
+    let directory = |sets: usize| {
+        let set = tlv(0x31, &sequence(&[oid(3), tlv(5, &[])]));
+        tlv(0xa4, &sequence(&vec![set; sets]))
+    };
+    let with_names = |sets: usize| {
+        let uri = tlv(0x86, b"spiffe://example.org/service/orders");
+        let names = sequence(&[directory(sets), uri]);
+        let san = sequence(&[tlv(6, &[0x55, 0x1d, 0x11]), tlv(4, &names)]);
+        certificate(name(1), sequence(&[san]))
+    };
+    let fits = refusal(with_names(200));
+    assert_eq!(
+        fits.fault(),
+        X509Fault::LeafIsAuthority,
+        "control: it is read"
+    );
+    let dear = refusal(with_names(300));
+    assert_eq!(dear.fault(), X509Fault::Malformed);
+    assert!(dear.to_string().contains("values"), "{dear}");
 }

@@ -295,3 +295,60 @@ fn whatever_has_been_learnt_no_verdict_changes() {
         "control: both verdicts are met, {accepted} of 4000 accepted"
     );
 }
+
+#[test]
+fn a_root_that_constrains_names_takes_over_from_one_that_does_not() {
+    let hour = Duration::from_secs(3600);
+    let now = SystemTime::now();
+    let mut free = Signer::new("root");
+    free.params.not_after = (now + hour).into();
+    let mut constrained = Signer::with_key("root", &free.key);
+    constrained.params.name_constraints = Some(NameConstraints {
+        permitted_subtrees: vec![GeneralSubtree::DnsName("example.org".into())],
+        excluded_subtrees: vec![],
+    });
+    let issuer = Signer::new("issuer");
+    let issuer_der = issuer.signed_by(&free);
+    let roots = [free.root(), constrained.root()].concat();
+    let revision = Revision::new([bundle(TD, &roots)]);
+    let named = |dns: &str| {
+        let leaf = Leaf::new(ID)
+            .names([crate::san_uri(ID), crate::san_dns(dns)])
+            .valid(now - hour, now + 10 * hour);
+        vec![issuer.leaf(&leaf), issuer_der.clone()]
+    };
+    revision
+        .known_at(&named("orders.evil.test"), Purpose::Client, now)
+        .unwrap();
+    let later = now + 2 * hour;
+    let other = named("other.evil.test");
+    let whole = revision.whole_at(&other, Purpose::Client, later);
+    assert!(whole.is_err(), "control");
+    assert_eq!(revision.known_at(&other, Purpose::Client, later), whole);
+}
+
+#[test]
+fn a_renewed_root_gives_its_own_end() {
+    let hour = Duration::from_secs(3600);
+    let now = SystemTime::now();
+    let mut old = Signer::new("root");
+    old.params.not_after = (now + 5 * hour).into();
+    let mut new = Signer::with_key("root", &old.key);
+    new.params.not_before = (now + hour).into();
+    let issuer = Signer::new("issuer");
+    let issuer_der = issuer.signed_by(&old);
+    let revision = Revision::new([bundle(TD, &[old.root(), new.root()].concat())]);
+    let leaf = || {
+        vec![
+            issuer.leaf(&Leaf::new(ID).valid(now - hour, now + 10 * hour)),
+            issuer_der.clone(),
+        ]
+    };
+    revision.known_at(&leaf(), Purpose::Client, now).unwrap();
+    let later = now + 2 * hour;
+    let other = leaf();
+    assert_eq!(
+        revision.known_at(&other, Purpose::Client, later),
+        revision.whole_at(&other, Purpose::Client, later)
+    );
+}

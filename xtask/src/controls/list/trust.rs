@@ -157,8 +157,8 @@ pub(super) const CONTROLS: [Control; 15] = [
             },
             Edit {
                 file: KNOWN,
-                text: "                .validity_of(&verified.authority, presented.now)\n                .is_some();",
-                replacement: "                .authorities()\n                .len() > 0;",
+                text: "            && bundle.validity_of(&verified.authority, presented.now) == Some(known.root);",
+                replacement: "            && (bundle.authorities().len() > 0 || known.root.0 < presented.now);",
             },
         ],
         test: of_crate(

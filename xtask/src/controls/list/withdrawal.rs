@@ -8,7 +8,7 @@ const SWAP: &str = "                swap.send_replace(next.clone());";
 
 const OPEN_CONNECTIONS: &str = "invariant_5_trust_that_is_gone_is_gone_for_open_connections_too";
 
-pub(super) const CONTROLS: [Control; 22] = [
+pub(super) const CONTROLS: [Control; 24] = [
     Control {
         name: "remembered-for-ever",
         invariant: 5,
@@ -62,7 +62,7 @@ pub(super) const CONTROLS: [Control; 22] = [
         without: "requests pass after the identity of their peer has ended",
         edits: &[Edit {
             file: "crates/spiffe-acceptor/src/with_peer.rs",
-            text: "    if !peer.is_current() {",
+            text: "    if !peer.is_current() || peer.expires_in().is_zero() {",
             replacement: "    if false {",
         }],
         test: integration(
@@ -91,8 +91,8 @@ pub(super) const CONTROLS: [Control; 22] = [
         without: "connections outlive the trust in their peer",
         edits: &[Edit {
             file: LIVE,
-            text: "revision.is_some_and(|revision| revision.still_trusts(chain))",
-            replacement: "revision.is_some_and(|_| !chain.serial().is_empty())",
+            text: "revision.is_some_and(|revision| vouches(revision, chain))",
+            replacement: "revision.is_some_and(|_| chain.is_some())",
         }],
         test: integration("invariants", OPEN_CONNECTIONS),
     },
@@ -270,8 +270,8 @@ pub(super) const CONTROLS: [Control; 22] = [
         without: "trust that goes between the verdict and the watch is not missed by anybody",
         edits: &[Edit {
             file: "crates/spiffe-tls/src/trust.rs",
-            text: "            .is_some_and(|revision| revision.still_trusts(&chain))",
-            replacement: "            .is_some_and(|_| !chain.serial().is_empty())",
+            text: "            .is_some_and(|revision| vouches(&*revision, chain.as_deref()))",
+            replacement: "            .is_some_and(|_| chain.is_some())",
         }],
         test: integration("tls", "a_watch_that_begins_too_late_withdraws_at_once"),
     },
@@ -322,6 +322,34 @@ pub(super) const CONTROLS: [Control; 22] = [
         test: integration(
             "acceptor_limits",
             "admission_holds_for_new_and_for_resumed_sessions",
+        ),
+    },
+    Control {
+        name: "kept-identity",
+        invariant: 5,
+        without: "an identity that outlives its connection is current for ever",
+        edits: &[Edit {
+            file: "crates/spiffe-tls/src/trust.rs",
+            text: "        self.connection.leave_time();\n",
+            replacement: "",
+        }],
+        test: integration(
+            "ends_of_trust",
+            "an_identity_that_is_kept_ends_after_its_connection",
+        ),
+    },
+    Control {
+        name: "stalled-runtime",
+        invariant: 5,
+        without: "a request is served after the end because a timer was late",
+        edits: &[Edit {
+            file: "crates/spiffe-acceptor/src/with_peer.rs",
+            text: " || peer.expires_in().is_zero()",
+            replacement: "",
+        }],
+        test: integration(
+            "ends_of_trust",
+            "a_runtime_that_stood_still_serves_nothing_after_the_end",
         ),
     },
 ];
