@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use rustls::crypto::CryptoProvider;
@@ -57,7 +57,8 @@ pub fn serve(kind: &str, directory: &Path) -> Result<(), Failure> {
     let runtime = runtime()?;
     match kind {
         "ours" => runtime.block_on(ours(&svid)),
-        "bare" => runtime.block_on(bare(&svid)),
+        "bare" => runtime.block_on(bare(&svid, auto::Builder::new(TokioExecutor::new()))),
+        "bare-with-timeouts" => runtime.block_on(bare(&svid, with_timeouts())),
         "rotating" => runtime.block_on(rotating(directory, svid)),
         other => Err(format!("there is no server `{other}`").into()),
     }
@@ -149,7 +150,23 @@ impl Feed for Turning {
     }
 }
 
-async fn bare(svid: &Svid) -> Result<(), Failure> {
+/// As anybody has to set them who is on an open network: without, one silent client stays for ever.
+fn with_timeouts() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let half_a_minute = Duration::from_secs(30);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(half_a_minute);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(half_a_minute)
+        .keep_alive_timeout(half_a_minute);
+    builder
+}
+
+async fn bare(svid: &Svid, http: auto::Builder<TokioExecutor>) -> Result<(), Failure> {
     let mut config = static_config(svid, &spiffe_verify::default_provider()?)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -159,14 +176,12 @@ async fn bare(svid: &Svid) -> Result<(), Failure> {
     announce(tcp.local_addr()?)?;
     loop {
         let (connection, _) = tcp.accept().await?;
-        let tls = tls.clone();
+        let (tls, http) = (tls.clone(), http.clone());
         tokio::spawn(async move {
             connection.set_nodelay(true)?;
             let stream = TokioIo::new(tls.accept(connection).await?);
             let service = TowerToHyperService::new(service_fn(answer));
-            auto::Builder::new(TokioExecutor::new())
-                .serve_connection(stream, service)
-                .await
+            http.serve_connection(stream, service).await
         });
     }
 }
