@@ -1,4 +1,4 @@
-use std::fmt;
+use std::fmt::{self, Write};
 
 use spiffe_peer::SpiffeId;
 
@@ -33,7 +33,7 @@ impl X509Error {
     pub(crate) fn with_detail(fault: X509Fault, detail: impl fmt::Display) -> Self {
         Self {
             fault,
-            detail: Some(detail.to_string()),
+            detail: Some(Bounded::text_of(detail)),
             claimed: None,
         }
     }
@@ -53,6 +53,42 @@ impl X509Error {
     #[must_use]
     pub fn claimed_id(&self) -> Option<&SpiffeId> {
         self.claimed.as_ref()
+    }
+}
+
+/// The beginning of a text. What a peer writes into a certificate it would else write into logs, at
+/// any length.
+struct Bounded {
+    text: String,
+    room: usize,
+}
+
+impl Bounded {
+    const LONGEST: usize = 512;
+
+    fn text_of(detail: impl fmt::Display) -> String {
+        let mut bounded = Self {
+            text: String::new(),
+            room: Self::LONGEST,
+        };
+        if write!(bounded, "{detail}").is_err() {
+            bounded.text.push('…');
+        }
+        bounded.text
+    }
+}
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let fits = text.chars().take(self.room);
+        let before = self.text.len();
+        self.text.extend(fits);
+        self.room -= self.text.get(before..).map_or(0, |new| new.chars().count());
+        if self.text.len() - before == text.len() {
+            Ok(())
+        } else {
+            Err(fmt::Error)
+        }
     }
 }
 
@@ -148,5 +184,25 @@ impl fmt::Display for X509Fault {
 impl From<X509Fault> for X509Error {
     fn from(fault: X509Fault) -> Self {
         Self::new(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_peer_writes_is_shown_in_part() {
+        let long = X509Error::with_detail(X509Fault::Malformed, "é".repeat(100_000));
+        let shown = long.to_string();
+        assert!(shown.contains(&"é".repeat(Bounded::LONGEST)) && shown.contains('…'));
+        assert!(shown.chars().count() < Bounded::LONGEST + 100, "{shown}");
+        let parts = X509Error::with_detail(
+            X509Fault::Malformed,
+            format_args!("{}{}", "a".repeat(500), "b".repeat(500)),
+        );
+        assert!(parts.to_string().contains(&format!("{}b", "a".repeat(500))));
+        let short = X509Error::with_detail(X509Fault::Malformed, "as it is");
+        assert!(short.to_string().ends_with("(as it is)"));
     }
 }
