@@ -12,8 +12,8 @@ use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use spiffe_peer::{TrustDomain, parse};
 use spiffe_verify::{
-    KnownIssuers, MAX_CHAIN_BYTES, MAX_INTERMEDIATES, Purpose, VerifiedChain, X509Bundle, X509Error,
-    X509Verifier, default_provider,
+    KnownIssuers, MAX_CHAIN_BYTES, MAX_INTERMEDIATES, Purpose, VerifiedChain, X509Bundle,
+    X509Error, X509Verifier, default_provider,
 };
 
 /// Errors go to logs: whatever the input, this is enough for one.
