@@ -23,6 +23,12 @@ struct Visit {
 impl<'a> Client<'a> {
     fn new(server: &'a Server, own: &'a Certificates) -> Self {
         let kept = tempfile::tempdir().expect("a temporary directory can be made");
+        // OpenSSL takes the leaf alone from the one file, and all of the other.
+        let chain = std::fs::read_to_string(own.svid()).expect("the SVID can be read");
+        let (_leaf, issuers) = chain
+            .split_once("-----END CERTIFICATE-----\n")
+            .expect("a certificate in PEM");
+        std::fs::write(kept.path().join("issuers.pem"), issuers).expect("it can be written");
         Self { server, own, kept }
     }
 
@@ -41,9 +47,10 @@ impl<'a> Client<'a> {
         let script = format!(
             "printf 'GET /api/hello HTTP/1.1\\r\\nhost: localhost\\r\\nconnection: close\\r\\n\\r\\n' \
              | openssl s_client -connect 127.0.0.1:{port} -servername localhost -tls1_3 -ign_eof \
-             -cert {svid} -cert_chain {svid} -key {key} -CAfile {bundle} -sess_out {session} {offer} 2>&1",
+             -cert {svid} -cert_chain {issuers} -key {key} -CAfile {bundle} -sess_out {session} {offer} 2>&1",
             port = self.server.port(),
             svid = own.svid().display(),
+            issuers = self.kept.path().join("issuers.pem").display(),
             key = own.key().display(),
             bundle = own.bundle().display(),
             session = session.display(),
@@ -51,10 +58,7 @@ impl<'a> Client<'a> {
         let said = Running::start(Command::new("sh").args(["-c", &script])).finish();
         let said = said.stdout;
         let resumed = said.contains("Reused, TLSv1.3");
-        assert!(
-            resumed || said.contains("New, TLSv1.3") || said.contains("New, (NONE)"),
-            "{said}"
-        );
+        assert!(resumed || said.contains("New, "), "{said}");
         Visit {
             resumed,
             served: said.contains("HTTP/1.1 200"),
@@ -90,6 +94,7 @@ fn a_session_is_resumed_within_a_revision_and_dies_with_the_trust() {
 
     // The caller's authority is gone, and its session with it.
     agent.tell("rotate authority example.org");
+    agent.tell("retire authority example.org");
     client.visits_until(|visit| !visit.served);
     for _ in 0..5 {
         assert!(!client.visit().served, "gone is gone");
