@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{GeneralSubtree, NameConstraints};
-use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
+use rustls_pki_types::{
+    AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
+};
 use spiffe_peer::{TrustDomain, parse};
 use spiffe_verify::{
     KnownIssuers, Purpose, VerifiedChain, X509Bundle, X509Error, X509Fault, X509Verifier,
@@ -79,6 +81,17 @@ thread_local! {
 #[derive(Debug)]
 struct Counting;
 
+/// The provider's own.
+fn counted() -> &'static dyn SignatureVerificationAlgorithm {
+    let provider = default_provider().unwrap();
+    let all = provider.signature_verification_algorithms.all;
+    let fits = |algorithm: &&&'static dyn SignatureVerificationAlgorithm| {
+        algorithm.public_key_alg_id() == alg_id::ECDSA_P256
+            && algorithm.signature_alg_id() == alg_id::ECDSA_SHA256
+    };
+    *all.iter().find(fits).unwrap()
+}
+
 impl SignatureVerificationAlgorithm for Counting {
     fn verify_signature(
         &self,
@@ -87,15 +100,15 @@ impl SignatureVerificationAlgorithm for Counting {
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
         CHECKED.set(CHECKED.get() + 1);
-        webpki::aws_lc_rs::ECDSA_P256_SHA256.verify_signature(public_key, message, signature)
+        counted().verify_signature(public_key, message, signature)
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {
-        webpki::aws_lc_rs::ECDSA_P256_SHA256.public_key_alg_id()
+        counted().public_key_alg_id()
     }
 
     fn signature_alg_id(&self) -> AlgorithmIdentifier {
-        webpki::aws_lc_rs::ECDSA_P256_SHA256.signature_alg_id()
+        counted().signature_alg_id()
     }
 }
 
