@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
-use rustls_pki_types::{CertificateDer, TrustAnchor};
+use rustls_pki_types::CertificateDer;
 use spiffe_peer::TrustDomain;
 use x509_cert::name::Name;
 
@@ -59,7 +59,6 @@ pub(super) struct Known {
     trust_domain: TrustDomain,
     purpose: Purpose,
     issuers: Vec<Certificate>,
-    anchor: TrustAnchor<'static>,
     /// The authority's, when this was learnt.
     root: Validity,
     verified: Arc<VerifiedIssuers>,
@@ -115,21 +114,13 @@ impl KnownIssuers {
         root: Validity,
         verified: &Arc<VerifiedIssuers>,
     ) {
-        if issuers.iter().any(Certificate::constrains_names) {
+        if issuers.is_empty() || issuers.iter().any(Certificate::constrains_names) {
             return;
         }
-        let Some(Ok(anchor)) = presented
-            .issuers_der
-            .first()
-            .map(webpki::anchor_from_trusted_cert)
-        else {
-            return;
-        };
         let known = Known {
             trust_domain: bundle.trust_domain().clone(),
             purpose: presented.purpose,
             issuers,
-            anchor: anchor.to_owned(),
             root,
             verified: verified.clone(),
         };
@@ -141,11 +132,6 @@ impl KnownIssuers {
 impl Known {
     fn subjects(&self) -> impl Iterator<Item = &Name> {
         self.issuers.iter().map(Certificate::subject)
-    }
-
-    /// The leaf's issuer as an anchor.
-    pub(super) fn anchor(&self) -> &TrustAnchor<'static> {
-        &self.anchor
     }
 
     pub(super) fn verified(&self) -> &Arc<VerifiedIssuers> {
