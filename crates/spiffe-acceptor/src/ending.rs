@@ -8,24 +8,23 @@ use tokio::time::Instant;
 
 /// Why a connection has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Reason {
     /// Whoever served it has let it go.
-    Served = 0,
+    Served,
     /// The peer has closed it.
-    Peer = 1,
+    Peer,
     /// Reading or writing failed.
-    Error = 2,
+    Error,
     /// The trust in the peer is withdrawn, or the identity of either end is about to end.
-    Identity = 3,
+    Identity,
     /// Nothing was asked for too long.
-    Idle = 4,
+    Idle,
     /// It was as old as connections get.
-    Age = 5,
+    Age,
     /// A handler asked for its end.
-    Asked = 6,
+    Asked,
     /// The server stops.
-    Shutdown = 7,
+    Shutdown,
 }
 
 impl Reason {

@@ -50,6 +50,13 @@ impl Error for AcceptorError {
     }
 }
 
+const NO_OWN_IDENTITY: &str = "no_own_identity";
+const TIMEOUT: &str = "timeout";
+const EVICTED: &str = "evicted";
+const EVICTED_ADDRESS: &str = "evicted_address";
+const ABANDONED: &str = "abandoned";
+const TLS: &str = "tls";
+
 /// A handshake that gave no connection. It tells the operator why; the peer got an alert, no more.
 ///
 /// ```
@@ -77,6 +84,21 @@ impl From<HandshakeFailure> for HandshakeError {
 }
 
 impl HandshakeError {
+    /// What [`reason`](Self::reason) can say.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn reasons() -> impl Iterator<Item = &'static str> {
+        let own = [
+            NO_OWN_IDENTITY,
+            TIMEOUT,
+            EVICTED,
+            EVICTED_ADDRESS,
+            ABANDONED,
+            TLS,
+        ];
+        own.into_iter()
+            .chain(X509Fault::ALL.iter().map(|fault| fault.as_str()))
+    }
+
     /// Whether this server has no identity at the moment, so that it cannot shake hands.
     #[must_use]
     pub fn is_no_identity(&self) -> bool {
@@ -113,16 +135,16 @@ impl HandshakeError {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match &self.0 {
-            HandshakeFailure::NoIdentity => "no_own_identity",
-            HandshakeFailure::Timeout(_) => "timeout",
-            HandshakeFailure::Evicted(Eviction::Oldest) => "evicted",
-            HandshakeFailure::Evicted(Eviction::OldestOfAddress) => "evicted_address",
-            HandshakeFailure::Abandoned => "abandoned",
+            HandshakeFailure::NoIdentity => NO_OWN_IDENTITY,
+            HandshakeFailure::Timeout(_) => TIMEOUT,
+            HandshakeFailure::Evicted(Eviction::Oldest) => EVICTED,
+            HandshakeFailure::Evicted(Eviction::OldestOfAddress) => EVICTED_ADDRESS,
+            HandshakeFailure::Abandoned => ABANDONED,
             HandshakeFailure::Peer(error) => error.fault().as_str(),
             HandshakeFailure::Tls(error) => match spiffe_tls::refused_with::<X509Error>(error) {
                 Some(error) => error.fault().as_str(),
                 None if presented_nothing(error) => X509Fault::NoCertificate.as_str(),
-                None => "tls",
+                None => TLS,
             },
         }
     }

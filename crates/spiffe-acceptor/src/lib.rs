@@ -119,6 +119,7 @@ pub mod config;
 mod cut;
 mod ending;
 mod error;
+mod faults;
 mod handshake;
 mod incoming;
 mod listener;
@@ -148,6 +149,8 @@ pub use listener::Listener;
 pub use probes::Probes;
 pub use serve::{Serve, serve};
 pub use spiffe_peer::{Connection, PeerIdentity};
+#[doc(no_inline)]
+pub use spiffe_tls::rustls;
 pub use spiffe_tls::{Admission, InvalidAdmission, TlsError, WebCertificate};
 pub use stream::{HasPeer, Stream};
 pub use with_peer::{ResponseFuture, WithPeer};

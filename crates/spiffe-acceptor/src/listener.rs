@@ -1,20 +1,14 @@
 use std::fmt;
 use std::io;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
+use crate::faults::Faults;
 use crate::handshake::Acceptor;
 use crate::incoming::Incoming;
 use crate::pending::Pending;
 use crate::stream::Stream;
-
-/// How long to wait when the system has no file descriptor left: others have to close some first.
-/// Doubles with each failure in a row.
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
-const LONGEST_ACCEPT_RETRY: Duration = Duration::from_secs(1);
 
 /// Accepts connections and shakes hands on them, many at a time.
 ///
@@ -77,7 +71,8 @@ impl<I: Incoming> Listener<I> {
     /// As [`accept`](Self::accept); without `more`, only what has been begun is finished.
     pub(crate) async fn next(&mut self, more: bool) -> (Stream<I::Io>, I::Address) {
         loop {
-            let pause = self.faults.pause();
+            let faults = &mut self.faults;
+            let is_pausing = faults.is_pausing();
             tokio::select! {
                 // What has been begun is finished first.
                 biased;
@@ -86,16 +81,13 @@ impl<I: Incoming> Listener<I> {
                         return accepted;
                     }
                 }
-                () = sleep_until(pause), if pause.is_some() => self.faults.try_again(),
+                () = faults.pause(), if is_pausing => {}
                 () = std::future::pending(), if !more => {}
-                accepted = self.incoming.accept(), if more && pause.is_none() => match accepted {
-                    Ok((io, address)) => {
-                        self.faults.are_over();
+                accepted = self.incoming.accept(), if more && !is_pausing => {
+                    if let Some((io, address)) = faults.sort_out(accepted) {
                         self.begin(io, address);
                     }
-                    Err(error) if concerns_one_connection(&error) => {}
-                    Err(error) => self.faults.add(&error),
-                },
+                }
             }
         }
     }
@@ -146,53 +138,4 @@ impl<I: Incoming> fmt::Debug for Listener<I> {
             .field("pending", &self.pending.len())
             .finish_non_exhaustive()
     }
-}
-
-/// Errors of `accept` that no single connection is to blame for.
-#[derive(Default)]
-struct Faults {
-    in_a_row: u32,
-    next_attempt: Option<Instant>,
-}
-
-impl Faults {
-    /// Until when nothing is accepted.
-    fn pause(&self) -> Option<Instant> {
-        self.next_attempt
-    }
-
-    fn try_again(&mut self) {
-        self.next_attempt = None;
-    }
-
-    fn add(&mut self, error: &io::Error) {
-        if self.in_a_row == 0 {
-            tracing::warn!(target: "spiffe_acceptor", %error, "cannot accept connections");
-        }
-        let wait = ACCEPT_RETRY.saturating_mul(1 << self.in_a_row.min(16));
-        self.in_a_row = self.in_a_row.saturating_add(1);
-        self.next_attempt = Some(Instant::now() + wait.min(LONGEST_ACCEPT_RETRY));
-    }
-
-    fn are_over(&mut self) {
-        if self.in_a_row > 0 {
-            tracing::info!(target: "spiffe_acceptor", attempts = self.in_a_row, "accepts connections again");
-            self.in_a_row = 0;
-        }
-    }
-}
-
-async fn sleep_until(instant: Option<Instant>) {
-    if let Some(instant) = instant {
-        tokio::time::sleep_until(instant).await;
-    }
-}
-
-fn concerns_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset
-    )
 }

@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::error::{AcceptorError, AcceptorFailure};
+use crate::faults::Faults;
 
 /// A probe asks once; what collects metrics does so from one or two places.
 const MAX_CONNECTIONS: usize = 32;
@@ -29,8 +30,6 @@ const MAX_BUFFER: usize = 8 * 1024;
 const MAX_HEADERS: usize = 32;
 /// How long answers may take that are under way when the listener ends.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
-/// How long to wait when the system has no file descriptor left: others have to close some first.
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// The text format of Prometheus.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -115,16 +114,16 @@ impl Probes {
     pub async fn run_until(self, source: Source, stop: impl Future<Output = ()>) {
         let app = self.router(source);
         let mut stop = std::pin::pin!(stop);
-        let mut open = Open::default();
+        let (mut open, mut faults) = (Open::default(), Faults::default());
         loop {
+            let is_pausing = faults.is_pausing();
             tokio::select! {
-                accepted = self.tcp.accept() => match accepted {
-                    Ok((tcp, _)) => open.answer(tcp, &app),
-                    Err(error) => {
-                        tracing::warn!(target: "spiffe_acceptor", %error, "cannot accept probes");
-                        tokio::time::sleep(ACCEPT_RETRY).await;
+                () = faults.pause(), if is_pausing => {}
+                accepted = self.tcp.accept(), if !is_pausing => {
+                    if let Some((tcp, _)) = faults.sort_out(accepted) {
+                        open.answer(tcp, &app);
                     }
-                },
+                }
                 Some(_) = open.connections.join_next() => {}
                 () = &mut stop => break,
             }

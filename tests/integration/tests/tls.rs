@@ -260,3 +260,20 @@ async fn when_nobody_follows_the_source_any_more_nobody_is_trusted() {
         .expect("it ends with the source");
     assert!(server.current().is_none());
 }
+
+#[tokio::test]
+async fn threats_36_a_peer_with_the_own_key_is_told_from_others() {
+    let (agent, source, _client, server) = both_sides().await;
+    let revision = server.current().unwrap();
+    let snapshot = source.snapshot();
+    let own = snapshot.svid().unwrap();
+    let chain: Vec<_> = own
+        .chain()
+        .map(|der| CertificateDer::from(der.to_vec()))
+        .collect();
+    let reflected = revision.identify(Some(&chain), SystemTime::now());
+    assert!(revision.is_own(&reflected.unwrap().unwrap()));
+    let (other, _) = brief_caller(&agent, Duration::from_secs(600));
+    let other = revision.identify(Some(&other), SystemTime::now());
+    assert!(!revision.is_own(&other.unwrap().unwrap()), "control");
+}

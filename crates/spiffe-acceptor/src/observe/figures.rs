@@ -6,6 +6,7 @@ use metrics::{
 
 use crate::attempt::Handshake;
 use crate::ending::Reason;
+use crate::error::HandshakeError;
 
 /// Names every figure, and begins every counter whose labels are known at zero: an alert on an
 /// increase sees no first event of a counter that begins with it.
@@ -30,6 +31,9 @@ pub(super) fn begin() {
     for reason in ["full", "resumed"] {
         counter!("spiffe_handshakes_total", "result" => "accepted", "reason" => reason)
             .increment(0);
+    }
+    for reason in HandshakeError::reasons() {
+        counter!("spiffe_handshakes_total", "result" => "refused", "reason" => reason).increment(0);
     }
     for reason in Reason::all() {
         counter!("spiffe_connections_closed_total", "reason" => reason.as_str()).increment(0);

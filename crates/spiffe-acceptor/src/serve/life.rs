@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
-use super::limits::{Limits, retirement};
+use super::limits::{FAR, Limits, retirement};
 use super::sparingly::Sparingly;
 use crate::ending::{Ending, Reason};
 
@@ -176,7 +176,6 @@ impl Life {
             self.idle_timeout.min(self.header_timeout)
         };
         let since = self.activity.quiet_since().unwrap_or_else(Instant::now);
-        const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
         since + allowed.min(FAR)
     }
 }

@@ -46,6 +46,8 @@ const LOCAL_RESETS: usize = 128;
 /// What HTTP/1.1 reads ahead of a handler, and writes ahead of a peer.
 const HTTP1_BUFFER: usize = 64 * 1024;
 const LONGEST_LEAD: Duration = Duration::from_secs(30);
+/// As good as never, and no clock overflows with it.
+pub(super) const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 impl Limits {
     pub(super) fn http1(&self) -> http1::Builder {
@@ -53,7 +55,7 @@ impl Limits {
         // A hundred headers are hyper's own limit; naming a number would cost an allocation each time.
         builder
             .timer(TokioTimer::new())
-            .header_read_timeout(self.header_timeout)
+            .header_read_timeout(self.header_timeout.min(FAR))
             .max_header_size(usize::try_from(self.max_header_bytes).unwrap_or(usize::MAX))
             .max_buf_size(HTTP1_BUFFER);
         builder

@@ -121,6 +121,9 @@ macro_rules! faults {
         }
 
         impl X509Fault {
+            /// Every rule, for those that count by label.
+            pub const ALL: &[Self] = &[$(Self::$fault,)*];
+
             /// A stable label.
             #[must_use]
             pub fn as_str(self) -> &'static str {

@@ -50,7 +50,7 @@ pub(super) const CONTROLS: [Control; 5] = [
         invariant: 14,
         without: "errors of accept are answered by trying again at once",
         edits: &[Edit {
-            file: "crates/spiffe-acceptor/src/listener.rs",
+            file: "crates/spiffe-acceptor/src/faults.rs",
             text: "Instant::now() + wait.min(LONGEST_ACCEPT_RETRY)",
             replacement: "Instant::now() + wait.min(Duration::ZERO)",
         }],
