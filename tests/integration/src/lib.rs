@@ -22,7 +22,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
-use spiffe_acceptor::{Acceptor, ServeError, serve};
+use spiffe_acceptor::{Acceptor, Listener, ServeError, serve};
 use spiffe_authz::axum::{GuardedService, Router, get};
 use spiffe_connector::Connector;
 use spiffe_devkit::{Agent, AgentBuilder, Entry, TrustDomainSpec};
@@ -74,6 +74,24 @@ pub async fn source(agent: &Agent, socket: &str, trusted: &[&str]) -> Source {
         source = source.trust(*domain);
     }
     with_tokens(source.connect().await.unwrap()).await
+}
+
+/// An agent with the sockets `server` and `allowed`, whose SVIDs for callers live for so long.
+pub fn agent_of_brief_callers(ttl: std::time::Duration) -> AgentBuilder {
+    Agent::builder()
+        .trust_domain(TrustDomainSpec::new("example.org").unwrap())
+        .unix("server")
+        .unix("allowed")
+        .entry(Entry::new(SERVER).unwrap().on("server").dns("localhost"))
+        .entry(Entry::new(ALLOWED).unwrap().on("allowed").ttl(ttl))
+}
+
+/// A listener with the identity of the server, and its port.
+pub async fn listen(agent: &Agent) -> (Listener, u16) {
+    let source = source(agent, "server", &[]).await;
+    let listener = Acceptor::builder(source).bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
 }
 
 /// Waits for the JWT bundles, which come on a stream of their own and make a revision of their own.

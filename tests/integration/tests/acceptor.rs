@@ -17,22 +17,16 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
-use integration::{ALLOWED, Caller, SERVER, Server, agent, settled, source};
-use spiffe_acceptor::{Acceptor, Listener, PeerIdentity, ServeWithPeer, WithPeer, serve};
+use integration::{
+    ALLOWED, Caller, SERVER, Server, agent, agent_of_brief_callers, listen, settled, source,
+};
+use spiffe_acceptor::{Acceptor, PeerIdentity, ServeWithPeer, WithPeer, serve};
 use spiffe_connector::{Connector, Failure};
-use spiffe_devkit::{Agent, Entry, TrustDomainSpec};
 use spiffe_peer::{AuthMethod, Connection, Fingerprint, VerifiedPeer, parse};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 use tower::ServiceExt;
-
-async fn listen(agent: &Agent) -> (Listener, u16) {
-    let source = source(agent, "server", &[]).await;
-    let listener = Acceptor::builder(source).bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    (listener, port)
-}
 
 #[tokio::test]
 async fn silent_clients_make_nobody_wait() {
@@ -114,15 +108,7 @@ async fn threats_42_plain_http_on_the_tls_port_gets_no_http_answer() {
 #[tokio::test]
 async fn threats_62_a_connection_ends_with_the_identity_of_its_peer() {
     let ttl = Duration::from_secs(2);
-    let agent = Agent::builder()
-        .trust_domain(TrustDomainSpec::new("example.org").unwrap())
-        .unix("server")
-        .unix("allowed")
-        .entry(Entry::new(SERVER).unwrap().on("server"))
-        .entry(Entry::new(ALLOWED).unwrap().on("allowed").ttl(ttl))
-        .start()
-        .await
-        .unwrap();
+    let agent = agent_of_brief_callers(ttl).start().await.unwrap();
     let server = Server::start(&agent, &[]).await;
     let source = source(&agent, "allowed", &[]).await;
     let end = source.snapshot().svid().unwrap().verified().not_after();

@@ -18,7 +18,7 @@ use axum::Router;
 use axum::routing::get;
 use integration::client::{Dialer, ask, read_until};
 use integration::hostile::{self, AnyNames};
-use integration::{ALLOWED, OTHER, agent, source};
+use integration::{ALLOWED, OTHER, agent, listen, source};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use spiffe_acceptor::{Acceptor, Admission, Incoming, PeerIdentity, WebCertificate, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -220,11 +220,7 @@ async fn threats_49_without_file_descriptors_it_waits_and_finishes_what_it_has()
 #[tokio::test]
 async fn no_more_connections_are_open_than_allowed() {
     let agent = agent().start().await.unwrap();
-    let listener = Acceptor::builder(source(&agent, "server", &[]).await)
-        .bind("127.0.0.1:0")
-        .await
-        .unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listen(&agent).await;
     tokio::spawn(serve(listener, app()).max_connections(1).into_future());
     let dialer = Dialer::new(&agent, "allowed").await;
     let mut first = dialer.dial(port, "http/1.1").await.unwrap();
@@ -331,11 +327,7 @@ async fn threats_53_a_flood_of_continuation_frames_ends_the_connection() {
 #[tokio::test]
 async fn threats_54_a_head_that_is_too_large_is_refused() {
     let agent = agent().start().await.unwrap();
-    let listener = Acceptor::builder(source(&agent, "server", &[]).await)
-        .bind("127.0.0.1:0")
-        .await
-        .unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listen(&agent).await;
     tokio::spawn(serve(listener, app()).into_future());
     let dialer = Dialer::new(&agent, "allowed").await;
     let status = async |bytes: usize| {

@@ -17,7 +17,7 @@ use http_body_util::Full;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use integration::client::{Dialer, ask, read_until};
 use integration::hostile::anonymous;
-use integration::{ALLOWED, OTHER, SERVER, agent, source};
+use integration::{ALLOWED, OTHER, SERVER, agent, agent_of_brief_callers, listen, source};
 use spiffe_acceptor::{Acceptor, PeerIdentity, serve};
 use spiffe_devkit::{Agent, Entry, TrustDomainSpec};
 use spiffe_source::{DenyList, Source};
@@ -29,15 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[tokio::test(flavor = "multi_thread")]
 async fn an_identity_that_is_kept_ends_after_its_connection() {
     let ttl = Duration::from_secs(3);
-    let agent = Agent::builder()
-        .trust_domain(TrustDomainSpec::new("example.org").unwrap())
-        .unix("server")
-        .unix("allowed")
-        .entry(Entry::new(SERVER).unwrap().on("server").dns("localhost"))
-        .entry(Entry::new(ALLOWED).unwrap().on("allowed").ttl(ttl))
-        .start()
-        .await
-        .unwrap();
+    let agent = agent_of_brief_callers(ttl).start().await.unwrap();
     let own = source(&agent, "server", &[]).await;
     let kept: Arc<Mutex<Option<PeerIdentity>>> = Arc::default();
     let keep = kept.clone();
@@ -89,10 +81,8 @@ async fn h2(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_connect_does_not_switch_the_idle_timeout_off() {
     let agent = agent().start().await.unwrap();
-    let own = source(&agent, "server", &[]).await;
     let app = Router::new().route("/", get(async || "ok"));
-    let listener = Acceptor::builder(own).bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listen(&agent).await;
     tokio::spawn(
         serve(listener, app)
             .idle_timeout(Duration::from_millis(500))

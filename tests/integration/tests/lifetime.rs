@@ -20,12 +20,11 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use integration::client::{Dialer, ask, read_until};
 use integration::grpc::{self, Whoami};
-use integration::{ALLOWED, SERVER, agent, source};
+use integration::{ALLOWED, SERVER, agent, agent_of_brief_callers, source};
 use spiffe_acceptor::{
     Acceptor, AxumServerAcceptor, PeerIdentity, PeerIdentityLayer, ServeWithPeer, serve,
 };
 use spiffe_connector::Connector;
-use spiffe_devkit::{Agent, Entry, TrustDomainSpec};
 use spiffe_source::{DenyList, Source};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Message;
@@ -222,15 +221,7 @@ async fn last_answer(mut asks: impl AsyncFnMut() -> bool) -> SystemTime {
 async fn invariant_5_nothing_is_served_after_the_end_of_the_peers_chain() {
     for by in [By::Us, By::Axum, By::Tonic] {
         let ttl = Duration::from_secs(3);
-        let agent = Agent::builder()
-            .trust_domain(TrustDomainSpec::new("example.org").unwrap())
-            .unix("server")
-            .unix("allowed")
-            .entry(Entry::new(SERVER).unwrap().on("server").dns("localhost"))
-            .entry(Entry::new(ALLOWED).unwrap().on("allowed").ttl(ttl))
-            .start()
-            .await
-            .unwrap();
+        let agent = agent_of_brief_callers(ttl).start().await.unwrap();
         let own = source(&agent, "server", &[]).await;
         let port = start(by, own);
         let caller = Dialer::new(&agent, "allowed").await;

@@ -24,7 +24,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use integration::client::{Dialer, ask, read_until};
 use integration::grpc::{self, Whoami};
-use integration::{ALLOWED, OTHER, SERVER, agent, source};
+use integration::{ALLOWED, OTHER, SERVER, agent, listen, source};
 use spiffe_acceptor::{
     Acceptor, AxumServerAcceptor, Incoming, PeerIdentity, PeerIdentityLayer, ServeWithPeer,
     WithPeer, serve,
@@ -120,11 +120,7 @@ async fn tonics_server_refuses_what_did_not_come_through_the_acceptor() {
 #[tokio::test]
 async fn rest_and_grpc_share_a_port() {
     let agent = agent().start().await.unwrap();
-    let listener = Acceptor::builder(source(&agent, "server", &[]).await)
-        .bind("127.0.0.1:0")
-        .await
-        .unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listen(&agent).await;
     let routes = tonic::service::Routes::new(Whoami).into_axum_router();
     let app = routes.route("/", get(async |peer: PeerIdentity| peer.to_string()));
     tokio::spawn(serve(listener, app).into_future());

@@ -17,11 +17,10 @@ use axum::Router;
 use axum::routing::get;
 use http::StatusCode;
 use integration::place::resident;
-use integration::{ALLOWED, SERVER};
+use integration::{SERVER, agent};
 use load::process::{another, open_files, open_many_files};
 use load::{Dial, Http};
 use spiffe_acceptor::{Acceptor, serve};
-use spiffe_devkit::{Agent, Entry, TrustDomainSpec};
 use spiffe_source::Source;
 use spiffe_tls::ClientTls;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -45,15 +44,7 @@ async fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let lasts = load::seconds(1800);
-    let agent = Agent::builder()
-        .trust_domain(TrustDomainSpec::new("example.org").unwrap())
-        .unix("server")
-        .unix("client")
-        .entry(Entry::new(SERVER).unwrap().on("server"))
-        .entry(Entry::new(ALLOWED).unwrap().on("client"))
-        .start()
-        .await
-        .unwrap();
+    let agent = agent().start().await.unwrap();
     let source = Source::workload_api().endpoint(agent.endpoint("server").unwrap());
     let source = source.connect().await.unwrap();
     let listener = Acceptor::builder(source.clone());
@@ -72,7 +63,7 @@ async fn main() -> ExitCode {
         .route("/panic", get(panics));
     std::panic::set_hook(Box::new(|_| {}));
     let server = tokio::spawn(serve(listener, app).into_future());
-    let mut churn = another(&["churn", agent.endpoint("client").unwrap(), &port]);
+    let mut churn = another(&["churn", agent.endpoint("allowed").unwrap(), &port]);
 
     let began = Instant::now();
     let (mut looks, mut rotations) = (Vec::new(), 0);

@@ -18,13 +18,12 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::routing::get;
 use integration::place::resident;
-use integration::{ALLOWED, SERVER};
+use integration::{SERVER, agent};
 use load::process::{another, open_many_files};
 use load::{Dial, Http, Spread};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 use spiffe_acceptor::{Acceptor, serve};
-use spiffe_devkit::{Agent, Entry, TrustDomainSpec};
 use spiffe_source::Source;
 use spiffe_tls::ClientTls;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -51,16 +50,8 @@ async fn main() -> ExitCode {
 }
 
 async fn measure() -> ExitCode {
-    let agent = Agent::builder()
-        .trust_domain(TrustDomainSpec::new("example.org").unwrap())
-        .unix("server")
-        .unix("client")
-        .entry(Entry::new(SERVER).unwrap().on("server"))
-        .entry(Entry::new(ALLOWED).unwrap().on("client"))
-        .start()
-        .await
-        .unwrap();
-    let endpoint = agent.endpoint("client").unwrap();
+    let agent = agent().start().await.unwrap();
+    let endpoint = agent.endpoint("allowed").unwrap();
     let source = Source::workload_api().endpoint(agent.endpoint("server").unwrap());
     let source = source.connect().await.unwrap();
     let mut held = true;

@@ -16,11 +16,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use http::StatusCode;
-use integration::{ALLOWED, SERVER};
+use integration::{SERVER, agent};
 use load::process::another;
 use load::{Dial, Http};
 use spiffe_acceptor::{Acceptor, serve};
-use spiffe_devkit::{Agent, Entry, TrustDomainSpec};
 use spiffe_source::Source;
 use spiffe_tls::ClientTls;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -39,16 +38,8 @@ async fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let rounds = arguments.first().map_or(20, |n| n.parse().unwrap());
-    let agent = Agent::builder()
-        .trust_domain(TrustDomainSpec::new("example.org").unwrap())
-        .unix("server")
-        .unix("client")
-        .entry(Entry::new(SERVER).unwrap().on("server"))
-        .entry(Entry::new(ALLOWED).unwrap().on("client"))
-        .start()
-        .await
-        .unwrap();
-    let client = Source::workload_api().endpoint(agent.endpoint("client").unwrap());
+    let agent = agent().start().await.unwrap();
+    let client = Source::workload_api().endpoint(agent.endpoint("allowed").unwrap());
     let client = client.connect().await.unwrap();
     let tls = ClientTls::new(client, SERVER.parse().unwrap()).unwrap();
     let (mut handled, mut answered) = (0, 0);
