@@ -94,6 +94,23 @@ pub fn run(cases: &[Case], count: usize, seed: u64) -> Tally {
     tally
 }
 
+/// Certificates, each out of `originals` and changed up to three times with what the corpus holds.
+pub fn certificates(
+    originals: &[Vec<u8>],
+    cases: &[Case],
+    count: usize,
+    seed: u64,
+) -> impl Iterator<Item = Vec<u8>> {
+    let mut random = Random(seed);
+    (0..count).filter_map(move |_| {
+        let mut chain = vec![originals[random.below(originals.len())].clone()];
+        for _ in 0..=random.below(3) {
+            mutate(&mut chain, cases, &mut random);
+        }
+        chain.into_iter().next()
+    })
+}
+
 /// What may be accepted: certificates of the corpus as they are, but for leaves that are refused.
 struct Genuine<'a> {
     whole: HashSet<&'a [u8]>,

@@ -28,7 +28,7 @@ impl Budget {
     /// Refuses what would be dear to decode, in one pass over the bytes. It sees tags and lengths
     /// alone: whether they are DER is judged by who decodes them.
     pub(super) fn check(&mut self, der: &[u8]) -> Result<(), X509Error> {
-        let (value, _) = split(der)?;
+        let (value, _) = split(der).ok_or_else(no_value)?;
         self.members(value, 0)
     }
 
@@ -58,7 +58,7 @@ impl Budget {
                     format_args!("more than {MAX_SET} members of a SET"),
                 ));
             }
-            let (member, after) = split(rest)?;
+            let (member, after) = split(rest).ok_or_else(no_value)?;
             self.members(member, depth + 1)?;
             rest = after;
         }
@@ -66,27 +66,28 @@ impl Budget {
     }
 }
 
-struct Value<'a> {
-    tag: u8,
-    content: &'a [u8],
+pub(super) struct Value<'a> {
+    pub(super) tag: u8,
+    pub(super) content: &'a [u8],
 }
 
 /// The first value, and what stands behind it. Tags are one byte, lengths definite (X.690, 8.1).
-fn split(bytes: &[u8]) -> Result<(Value<'_>, &[u8]), X509Error> {
-    let whole = || {
-        let (tag, rest) = bytes.split_first()?;
-        let (first, rest) = rest.split_first()?;
-        let (length, rest) = match usize::from(*first) {
-            short @ ..=0x7f => (short, rest),
-            long @ 0x81..=0x84 => {
-                let (digits, rest) = rest.split_at_checked(long - 0x80)?;
-                let digit = |length, digit: &u8| (length << 8) | usize::from(*digit);
-                (digits.iter().fold(0, digit), rest)
-            }
-            _ => return None,
-        };
-        let (content, rest) = rest.split_at_checked(length)?;
-        Some((Value { tag: *tag, content }, rest))
+pub(super) fn split(bytes: &[u8]) -> Option<(Value<'_>, &[u8])> {
+    let (tag, rest) = bytes.split_first()?;
+    let (first, rest) = rest.split_first()?;
+    let (length, rest) = match usize::from(*first) {
+        short @ ..=0x7f => (short, rest),
+        long @ 0x81..=0x84 => {
+            let (digits, rest) = rest.split_at_checked(long - 0x80)?;
+            let digit = |length, digit: &u8| (length << 8) | usize::from(*digit);
+            (digits.iter().fold(0, digit), rest)
+        }
+        _ => return None,
     };
-    whole().ok_or_else(|| X509Error::with_detail(X509Fault::Malformed, "not DER"))
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((Value { tag: *tag, content }, rest))
+}
+
+fn no_value() -> X509Error {
+    X509Error::with_detail(X509Fault::Malformed, "not DER")
 }

@@ -31,7 +31,7 @@ pub struct X509Bundle {
 /// What makes an authority the same one, whichever certificate speaks of it: its name and key.
 pub(super) type AuthorityId = [u8; 32];
 
-pub(super) fn authority_id(anchor: &TrustAnchor<'_>) -> AuthorityId {
+fn authority_id(anchor: &TrustAnchor<'_>) -> AuthorityId {
     let mut hash = Sha256::new();
     // The length keeps the two apart.
     hash.update(anchor.subject.len().to_be_bytes());
@@ -151,6 +151,13 @@ impl X509Bundle {
             .filter(|(root, _)| root.is_valid_at(now))
             .map(|(_, anchor)| anchor.clone())
             .collect()
+    }
+
+    /// Which authority this anchor is.
+    pub(super) fn authority_of(&self, anchor: &TrustAnchor<'_>) -> Option<AuthorityId> {
+        let mut anchors = self.roots.iter().zip(&self.anchors);
+        let (root, _) = anchors.find(|(_, known)| *known == anchor)?;
+        Some(root.authority)
     }
 
     /// The time in which an authority that is valid at `now` vouches for chains. A renewed root may

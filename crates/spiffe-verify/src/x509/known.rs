@@ -7,11 +7,9 @@ use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
 use rustls_pki_types::CertificateDer;
 use spiffe_peer::TrustDomain;
-use x509_cert::name::Name;
 
 use super::bundle::{AuthorityId, Validity, X509Bundle};
 use super::certificate::Certificate;
-use super::error::X509Error;
 use super::verified::VerifiedCertificate;
 use super::verifier::{Presented, Purpose};
 
@@ -58,33 +56,26 @@ pub(super) struct VerifiedIssuers {
 pub(super) struct Known {
     trust_domain: TrustDomain,
     purpose: Purpose,
-    issuers: Vec<Certificate>,
+    subjects: Vec<Box<[u8]>>,
     /// The authority's, when this was learnt.
     root: Validity,
     verified: Arc<VerifiedIssuers>,
 }
 
 impl VerifiedIssuers {
-    pub(super) fn new(
-        issuers: &[Certificate],
-        authority: AuthorityId,
-        root: Validity,
-    ) -> Result<Self, X509Error> {
+    pub(super) fn new(issuers: &[Certificate<'_>], authority: AuthorityId, root: Validity) -> Self {
         let certificates = issuers
             .iter()
-            .map(|issuer| {
-                let public_key = issuer.public_key()?;
-                Ok(VerifiedCertificate::new(issuer.serial(), &public_key))
-            })
-            .collect::<Result<_, X509Error>>()?;
+            .map(|issuer| VerifiedCertificate::new(issuer.serial(), issuer.public_key()))
+            .collect();
         let begins = issuers.iter().map(Certificate::not_before);
         let ends = issuers.iter().map(Certificate::not_after);
-        Ok(Self {
+        Self {
             certificates,
             authority,
             not_before: begins.fold(root.0, Ord::max),
             not_after: ends.fold(root.1, Ord::min),
-        })
+        }
     }
 }
 
@@ -109,7 +100,7 @@ impl KnownIssuers {
     pub(super) fn learn(
         &self,
         presented: &Presented<'_>,
-        issuers: Vec<Certificate>,
+        issuers: &[Certificate<'_>],
         bundle: &X509Bundle,
         root: Validity,
         verified: &Arc<VerifiedIssuers>,
@@ -120,7 +111,10 @@ impl KnownIssuers {
         let known = Known {
             trust_domain: bundle.trust_domain().clone(),
             purpose: presented.purpose,
-            issuers,
+            subjects: issuers
+                .iter()
+                .map(|issuer| issuer.subject().into())
+                .collect(),
             root,
             verified: verified.clone(),
         };
@@ -130,8 +124,8 @@ impl KnownIssuers {
 }
 
 impl Known {
-    fn subjects(&self) -> impl Iterator<Item = &Name> {
-        self.issuers.iter().map(Certificate::subject)
+    fn subjects(&self) -> impl Iterator<Item = &[u8]> {
+        self.subjects.iter().map(AsRef::as_ref)
     }
 
     pub(super) fn verified(&self) -> &Arc<VerifiedIssuers> {

@@ -4,6 +4,8 @@ mod bounds;
 mod bundle;
 mod certificate;
 mod error;
+mod fields;
+mod general_name;
 mod known;
 mod verified;
 mod verifier;

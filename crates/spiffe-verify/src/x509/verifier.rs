@@ -12,7 +12,7 @@ use webpki::{
 };
 
 use super::bounds::Budget;
-use super::bundle::{X509Bundle, authority_id};
+use super::bundle::X509Bundle;
 use super::certificate::Certificate;
 use super::error::{X509Error, X509Fault};
 use super::known::{KnownIssuers, VerifiedIssuers};
@@ -78,7 +78,7 @@ impl ExtendedKeyUsageValidator for Usage {
 
 /// A chain whose leaf has been read.
 pub(super) struct Presented<'a> {
-    pub(super) leaf: &'a Certificate,
+    pub(super) leaf: &'a Certificate<'a>,
     pub(super) leaf_der: &'a CertificateDer<'a>,
     pub(super) issuers_der: &'a [CertificateDer<'a>],
     pub(super) purpose: Purpose,
@@ -230,18 +230,20 @@ impl X509Verifier {
                 let used = path.intermediate_certificates().map(Cert::der);
                 let constrained = path.anchor().name_constraints.is_some();
                 (
-                    authority_id(path.anchor()),
+                    bundle.authority_of(path.anchor()),
                     used.eq(issuers_der.iter().cloned()) && !constrained,
                 )
             })?;
-        let validity = bundle
-            .validity_of(&authority, presented.now)
+        let validity =
+            |authority| Some((authority, bundle.validity_of(&authority, presented.now)?));
+        let (authority, validity) = authority
+            .and_then(validity)
             .ok_or_else(|| X509Error::new(X509Fault::UnknownAuthority))?;
-        let verified = Arc::new(VerifiedIssuers::new(&issuers, authority, validity)?);
+        let verified = Arc::new(VerifiedIssuers::new(&issuers, authority, validity));
         if let Some(known) = known
             && leads_through_all
         {
-            known.learn(presented, issuers, bundle, validity, &verified);
+            known.learn(presented, &issuers, bundle, validity, &verified);
         }
         Ok(verified)
     }
@@ -290,11 +292,11 @@ fn chain_of(
     if now < not_before {
         return Err(X509Error::new(X509Fault::NotYetValid));
     }
-    let public_key = leaf.public_key()?;
+    let public_key = leaf.public_key();
     Ok(VerifiedChain {
-        leaf: VerifiedCertificate::new(leaf.serial(), &public_key),
+        leaf: VerifiedCertificate::new(leaf.serial(), public_key),
         intermediates: issuers.certificates.clone(),
-        public_key,
+        public_key: public_key.to_owned(),
         id,
         not_before,
         not_after,
@@ -327,7 +329,7 @@ fn check_size(chain: &[impl AsRef<[u8]>]) -> Result<(), X509Error> {
 }
 
 /// Makes path building linear: `webpki` would try every path through issuers of one name.
-fn check_order(leaf: &Certificate, issuers: &[Certificate]) -> Result<(), X509Error> {
+fn check_order(leaf: &Certificate<'_>, issuers: &[Certificate<'_>]) -> Result<(), X509Error> {
     let mut below = leaf;
     for (index, issuer) in issuers.iter().enumerate() {
         let repeats = issuers

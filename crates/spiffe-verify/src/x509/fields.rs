@@ -1,0 +1,188 @@
+//! The parts of a certificate, read in place (RFC 5280, section 4). What is not DER is refused, and so
+//! is what is left over; nothing is copied.
+
+use std::cmp::Ordering;
+use std::time::SystemTime;
+
+use der::asn1::{AnyRef, BitStringRef, GeneralizedTime, ObjectIdentifier, OctetStringRef, UtcTime};
+use der::{
+    Choice, DecodeValue, DerOrd, ErrorKind, FixedTag, Length, Result, Tag, TagNumber, Tagged,
+};
+
+use super::bounds;
+
+/// Values that stand one after another.
+pub(super) struct Values<'a>(pub(super) &'a [u8]);
+
+impl<'a> Values<'a> {
+    pub(super) fn are_read(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The next value, whatever it is.
+    pub(super) fn any(&mut self) -> Result<AnyRef<'a>> {
+        let (value, rest) = bounds::split(self.0).ok_or(ErrorKind::Failed)?;
+        let content = value.content;
+        let shortest = match content.len() {
+            0..=0x7f => 2,
+            0x80..=0xff => 3,
+            0x100..=0xffff => 4,
+            0x1_0000..=0xff_ffff => 5,
+            _ => 6,
+        };
+        if self.0.len() != shortest + content.len() + rest.len() {
+            return Err(ErrorKind::Overlength.into());
+        }
+        self.0 = rest;
+        AnyRef::new(Tag::try_from(value.tag)?, content)
+    }
+
+    pub(super) fn next<T: Choice<'a> + DecodeValue<'a>>(&mut self) -> Result<T> {
+        self.any()?.decode_as()
+    }
+
+    pub(super) fn optional<T>(&mut self) -> Result<Option<T>>
+    where
+        T: Choice<'a> + DecodeValue<'a> + FixedTag,
+    {
+        match self.0.first() {
+            Some(tag) if *tag == T::TAG.octet() => self.next().map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The value that comes next, under this tag of its own.
+    pub(super) fn tagged(&mut self, number: TagNumber) -> Result<AnyRef<'a>> {
+        let outer = self.any()?;
+        let constructed = true;
+        let wanted = Tag::ContextSpecific {
+            constructed,
+            number,
+        };
+        outer.tag().assert_eq(wanted)?;
+        all(outer.value(), Self::any)
+    }
+
+    /// The same, where it need not be there.
+    pub(super) fn tagged_option(&mut self, number: TagNumber) -> Result<Option<AnyRef<'a>>> {
+        let tag = self.0.first().copied().map(Tag::try_from).transpose()?;
+        let is_it = tag.is_some_and(|tag| tag.is_context_specific() && tag.number() == number);
+        is_it.then(|| self.tagged(number)).transpose()
+    }
+
+    /// The SEQUENCE that comes next: `read` has to take all that is in it.
+    pub(super) fn list<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        all(contents(self.any()?, Tag::Sequence)?, read)
+    }
+}
+
+fn contents(value: AnyRef<'_>, tag: Tag) -> Result<&[u8]> {
+    value.tag().assert_eq(tag)?;
+    Ok(value.value())
+}
+
+/// What `read` makes of these bytes: it has to take all of them.
+pub(super) fn all<'a, T>(
+    bytes: &'a [u8],
+    read: impl FnOnce(&mut Values<'a>) -> Result<T>,
+) -> Result<T> {
+    let mut values = Values(bytes);
+    let read = read(&mut values)?;
+    let remaining = Length::try_from(values.0.len())?;
+    if remaining.is_zero() {
+        return Ok(read);
+    }
+    let decoded = Length::try_from(bytes.len() - values.0.len())?;
+    Err(ErrorKind::TrailingData { decoded, remaining }.into())
+}
+
+pub(super) fn algorithm(values: &mut Values<'_>) -> Result<()> {
+    values.list(|fields| {
+        fields.next::<ObjectIdentifier>()?;
+        if !fields.are_read() {
+            fields.any()?;
+        }
+        Ok(())
+    })
+}
+
+/// A public key: the whole SubjectPublicKeyInfo.
+pub(super) fn public_key<'a>(values: &mut Values<'a>) -> Result<&'a [u8]> {
+    let from_here = values.0;
+    values.list(|fields| {
+        algorithm(fields)?;
+        fields.next::<BitStringRef<'_>>()
+    })?;
+    let length = from_here.len() - values.0.len();
+    Ok(from_here.get(..length).unwrap_or_default())
+}
+
+/// What is in a name. Since a name has but one encoding, names are the same where these bytes are.
+pub(super) fn name<'a>(values: &mut Values<'a>) -> Result<&'a [u8]> {
+    let name = contents(values.any()?, Tag::Sequence)?;
+    let mut parts = Values(name);
+    while !parts.are_read() {
+        attributes(contents(parts.any()?, Tag::Set)?)?;
+    }
+    Ok(name)
+}
+
+/// Members of a SET: they stand in ascending order, and none twice (X.690, section 11.6).
+fn attributes(set: &[u8]) -> Result<()> {
+    let mut members = Values(set);
+    let mut last: Option<AnyRef<'_>> = None;
+    while !members.are_read() {
+        let member = members.any()?;
+        match last.map(|last| last.der_cmp(&member)).transpose()? {
+            None | Some(Ordering::Less) => last = Some(member),
+            Some(Ordering::Equal) => return Err(ErrorKind::SetDuplicate.into()),
+            Some(Ordering::Greater) => return Err(ErrorKind::SetOrdering.into()),
+        }
+        all(contents(member, Tag::Sequence)?, |fields| {
+            fields.next::<ObjectIdentifier>()?;
+            fields.any()
+        })?;
+    }
+    Ok(())
+}
+
+pub(super) fn time(values: &mut Values<'_>) -> Result<SystemTime> {
+    match values.optional::<UtcTime>()? {
+        Some(time) => Ok(time.to_system_time()),
+        None => Ok(values.next::<GeneralizedTime>()?.to_system_time()),
+    }
+}
+
+/// What is in the list of extensions, if there is one.
+pub(super) fn extensions<'a>(values: &mut Values<'a>) -> Result<&'a [u8]> {
+    if values.are_read() {
+        return Ok(&[]);
+    }
+    contents(values.tagged(TagNumber::N3)?, Tag::Sequence)
+}
+
+/// What an extension is about, and what it says.
+pub(super) fn extension<'a>(values: &mut Values<'a>) -> Result<(ObjectIdentifier, &'a [u8])> {
+    values.list(|fields| {
+        let id = fields.next()?;
+        fields.optional::<bool>()?;
+        Ok((id, fields.next::<OctetStringRef<'a>>()?.as_bytes()))
+    })
+}
+
+/// Whether basic constraints name an authority.
+pub(super) fn basic_constraints(values: &mut Values<'_>) -> Result<bool> {
+    values.list(|fields| {
+        let authority = fields.optional::<bool>()?;
+        fields.optional::<u8>()?;
+        Ok(authority.unwrap_or_default())
+    })
+}
+
+pub(super) fn key_usage<'a>(values: &mut Values<'a>) -> Result<BitStringRef<'a>> {
+    let usage = values.next::<BitStringRef<'a>>()?;
+    match usage.bit_len() {
+        0..=16 => Ok(usage),
+        _ => Err(ErrorKind::Overlength.into()),
+    }
+}
