@@ -54,7 +54,8 @@ mod flags {
                 repeated name: String
             }
             /// Runs the load programs in tests/load, all of them or those that are named: rotation,
-            /// withdrawal, stalled handshakes, ends under load, and half an hour of soak.
+            /// withdrawal, stalled handshakes, no file descriptors left, ends under load, and half an hour
+            /// of soak.
             cmd load {
                 repeated name: String
                 /// Seconds, trials or rounds, whatever the program counts; what is usual unless given.

@@ -9,12 +9,24 @@ use tokio::time::Instant;
 /// Doubles with each failure in a row.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 const LONGEST_ACCEPT_RETRY: Duration = Duration::from_secs(1);
+/// With one descriptor free now and then, accepting fails and succeeds by turns, many times a second.
+const REMIND_EVERY: Duration = Duration::from_secs(60);
+/// Longer than the longest pause: after so long without a failure, it is over.
+const CALM: Duration = Duration::from_secs(5);
 
 /// Errors of `accept` that no single connection is to blame for.
 #[derive(Default)]
 pub(crate) struct Faults {
     in_a_row: u32,
     next_attempt: Option<Instant>,
+    trouble: Option<Trouble>,
+}
+
+/// A time in which accepting fails, though it may succeed in between.
+struct Trouble {
+    failures: u32,
+    last: Instant,
+    told: Instant,
 }
 
 impl Faults {
@@ -35,9 +47,9 @@ impl Faults {
     pub(crate) fn sort_out<T>(&mut self, accepted: io::Result<T>) -> Option<T> {
         match accepted {
             Ok(connection) => {
-                if self.in_a_row > 0 {
-                    tracing::info!(target: "spiffe_acceptor", attempts = self.in_a_row, "accepts connections again");
-                    self.in_a_row = 0;
+                self.in_a_row = 0;
+                if let Some(trouble) = self.trouble.take_if(|trouble| trouble.is_over()) {
+                    tracing::info!(target: "spiffe_acceptor", failures = trouble.failures, "accepts connections again");
                 }
                 return Some(connection);
             }
@@ -48,12 +60,28 @@ impl Faults {
     }
 
     fn add(&mut self, error: &io::Error) {
-        if self.in_a_row == 0 {
-            tracing::warn!(target: "spiffe_acceptor", %error, "cannot accept connections");
-        }
         let wait = ACCEPT_RETRY.saturating_mul(1 << self.in_a_row.min(16));
         self.in_a_row = self.in_a_row.saturating_add(1);
-        self.next_attempt = Some(Instant::now() + wait.min(LONGEST_ACCEPT_RETRY));
+        let now = Instant::now();
+        self.next_attempt = Some(now + wait.min(LONGEST_ACCEPT_RETRY));
+        let is_new = self.trouble.is_none();
+        let trouble = self.trouble.get_or_insert(Trouble {
+            failures: 0,
+            last: now,
+            told: now,
+        });
+        trouble.failures = trouble.failures.saturating_add(1);
+        trouble.last = now;
+        if is_new || trouble.told.elapsed() >= REMIND_EVERY {
+            trouble.told = now;
+            tracing::warn!(target: "spiffe_acceptor", %error, failures = trouble.failures, "cannot accept connections");
+        }
+    }
+}
+
+impl Trouble {
+    fn is_over(&self) -> bool {
+        self.last.elapsed() >= CALM
     }
 }
 

@@ -12,6 +12,8 @@ use spiffe::{SpiffeId, TrustDomain};
 pub const MAX_ID_BYTES: usize = 2048;
 
 const SCHEME: &str = "spiffe://";
+/// What an error shows of a text.
+pub(crate) const SHOWN: usize = 200;
 
 /// Parses the SPIFFE ID of a workload, which has a path (X509-SVID, section 3.1).
 ///
@@ -151,7 +153,7 @@ impl InvalidId {
         let suggestion =
             suggestion.filter(|text| read_id(text).is_ok() || read_trust_domain(text).is_ok());
         Self {
-            text: shortened(text),
+            text: shortened(text, SHOWN),
             why,
             suggestion,
         }
@@ -168,15 +170,21 @@ impl InvalidId {
     }
 }
 
-/// Keeps an error readable, and harmless in a log, whatever the text was.
-fn shortened(text: &str) -> String {
-    const SHOWN: usize = 200;
-    let mut shown: String = text
-        .chars()
-        .take(SHOWN)
-        .flat_map(char::escape_debug)
-        .collect();
-    if text.chars().nth(SHOWN).is_some() {
+/// A text from outside, as it may stand in an error or a log: at most so many of its characters, those
+/// that control a terminal escaped, and `…` where there are more.
+///
+/// ```
+/// use spiffe_peer::parse::shortened;
+///
+/// assert_eq!(shortened("prod", 10), "prod");
+/// assert_eq!(shortened("a\u{1b}[2J of something long", 4), r"a\u{1b}[2…");
+/// ```
+#[must_use]
+pub fn shortened(text: &str, most: usize) -> String {
+    let mut left = text.chars();
+    let shown = left.by_ref().take(most).flat_map(char::escape_debug);
+    let mut shown: String = shown.collect();
+    if left.next().is_some() {
         shown.push('…');
     }
     shown

@@ -195,12 +195,7 @@ enum Why {
 
 impl fmt::Display for InvalidPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text: String = self
-            .text
-            .chars()
-            .take(200)
-            .flat_map(char::escape_debug)
-            .collect();
+        let text = parse::shortened(&self.text, parse::SHOWN);
         write!(f, "`{text}` is no ID pattern: ")?;
         match &self.why {
             Why::WildcardInTrustDomain => f.write_str("a trust domain has no wildcard; write one pattern for each trust domain"),

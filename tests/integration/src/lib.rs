@@ -9,6 +9,8 @@
 )]
 
 pub mod client;
+pub mod figures;
+pub mod frames;
 pub mod grpc;
 pub mod handed;
 pub mod hostile;

@@ -117,3 +117,16 @@ pub fn resident() -> u64 {
     let figure = line.and_then(|line| line.split_whitespace().nth(1));
     figure.unwrap().parse().unwrap()
 }
+
+/// How long a process has kept processors busy, all in all.
+#[must_use]
+pub fn cpu_time(process: u32) -> Duration {
+    /// Ticks in a second, as Linux tells them to programs on every architecture.
+    const TICKS: u64 = 100;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // The name of the program may have spaces, and ends with the last parenthesis.
+    let (_, figures) = stat.rsplit_once(')').unwrap();
+    let ticks = figures.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 1000 / TICKS)
+}

@@ -7,7 +7,6 @@
     reason = "tests"
 )]
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -17,9 +16,10 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::routing::get;
 use integration::client::{Dialer, ask, read_until};
+use integration::figures::{Figures, figures};
 use integration::hostile::{self, AnyNames};
 use integration::{ALLOWED, OTHER, agent, listen, source};
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use metrics_util::debugging::DebuggingRecorder;
 use spiffe_acceptor::{Acceptor, Admission, Incoming, PeerIdentity, WebCertificate, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -140,6 +140,9 @@ async fn an_eviction_is_told_like_every_refusal() {
     );
 }
 
+/// What the system says where no file descriptor is left.
+const EMFILE: i32 = 24;
+
 /// A listener that has no file descriptors left, as long as it is told so.
 struct Exhausted {
     tcp: TcpListener,
@@ -152,7 +155,6 @@ impl Incoming for Exhausted {
     type Address = SocketAddr;
 
     async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        const EMFILE: i32 = 24;
         if self.is_exhausted.load(Ordering::SeqCst) {
             self.attempts.fetch_add(1, Ordering::SeqCst);
             return Err(io::Error::from_raw_os_error(EMFILE));
@@ -238,90 +240,6 @@ async fn no_more_connections_are_open_than_allowed() {
     tokio::time::timeout(PATIENCE, second)
         .await
         .expect("a place is free");
-}
-
-async fn http2(agent: &spiffe_devkit::Agent) -> tokio_rustls::client::TlsStream<TcpStream> {
-    let listener = Acceptor::builder(source(agent, "server", &[]).await)
-        .bind("127.0.0.1:0")
-        .await
-        .unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(serve(listener, app()).into_future());
-    let dialer = Dialer::new(agent, "allowed").await;
-    dialer.dial(port, "h2").await.unwrap()
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut frame = length[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-#[tokio::test]
-async fn threats_52_rapid_reset_ends_the_connection() {
-    let agent = agent().start().await.unwrap();
-    let mut io = http2(&agent).await;
-    let mut said = [PREFACE, &frame(4, 0, 0, &[])].concat();
-    // `GET https://localhost/`, and never mind.
-    let head = [&[0x82, 0x87, 0x84, 0x01, 9][..], b"localhost"].concat();
-    for request in 0..200 {
-        said.extend(frame(1, 4, 2 * request + 1, &head));
-        said.extend(frame(3, 0, 2 * request + 1, &8_u32.to_be_bytes()));
-    }
-    io.write_all(&said).await.unwrap();
-    let mut answer = Vec::new();
-    tokio::time::timeout(PATIENCE, io.read_to_end(&mut answer))
-        .await
-        .expect("the server ends it")
-        .unwrap();
-    let mut frames = &answer[..];
-    let mut calm = None;
-    while let [a, b, c, kind, _, _, _, _, _, rest @ ..] = frames {
-        let length = usize::try_from(u32::from_be_bytes([0, *a, *b, *c])).unwrap();
-        let (payload, rest) = rest.split_at(length);
-        if *kind == 7 {
-            calm = Some(payload[4..8].to_vec());
-        }
-        frames = rest;
-    }
-    assert_eq!(calm, Some(vec![0, 0, 0, 11]), "ENHANCE_YOUR_CALM");
-}
-
-#[tokio::test]
-async fn threats_53_a_flood_of_continuation_frames_ends_the_connection() {
-    let agent = agent().start().await.unwrap();
-    let io = http2(&agent).await;
-    let (mut reading, mut writing) = tokio::io::split(io);
-    let mut said = [PREFACE, &frame(4, 0, 0, &[])].concat();
-    // `:method: GET`, and no end of the headers.
-    said.extend(frame(1, 0, 1, &[0x82]));
-    writing.write_all(&said).await.unwrap();
-    let drained = tokio::spawn(async move {
-        let mut said = Vec::new();
-        let _ = reading.read_to_end(&mut said).await;
-        said
-    });
-    // A literal header that is not indexed, over and over.
-    let header = [&[0x00, 0x01, b'a', 0x7f, 0x81, 0x07][..], &[b'b'; 256]].concat();
-    let continuation = frame(9, 0, 1, &header.repeat(16));
-    let flood = async {
-        let mut sent = 0;
-        while writing.write_all(&continuation).await.is_ok() && sent < 64 * 1024 * 1024 {
-            sent += continuation.len();
-        }
-        sent
-    };
-    let sent = tokio::time::timeout(PATIENCE, flood).await.unwrap();
-    assert!(sent < 16 * 1024 * 1024, "{sent} bytes of one header taken");
-    tokio::time::timeout(PATIENCE, drained)
-        .await
-        .expect("the server ends it")
-        .unwrap();
 }
 
 #[tokio::test]
@@ -455,26 +373,6 @@ async fn where_anonymous_clients_are_taken_they_are_nobody() {
     assert!(told(&mut handshakes).await.outcome.is_err());
 }
 
-type Figures = BTreeMap<String, f64>;
-
-fn figures(snapshotter: &Snapshotter) -> Figures {
-    let mut figures = Figures::new();
-    for (key, _, _, value) in snapshotter.snapshot().into_vec() {
-        let (name, labels) = key.key().clone().into_parts();
-        let labels: Vec<_> = labels
-            .iter()
-            .map(|label| label.value().to_owned())
-            .collect();
-        let value = match value {
-            DebugValue::Counter(count) => f64::from(u32::try_from(count).unwrap()),
-            DebugValue::Gauge(value) => value.into_inner(),
-            DebugValue::Histogram(values) => f64::from(u32::try_from(values.len()).unwrap()),
-        };
-        figures.insert(format!("{} {}", name.as_str(), labels.join(" ")), value);
-    }
-    figures
-}
-
 #[tokio::test]
 async fn every_handshake_and_every_connection_is_counted_once() {
     let recorder = DebuggingRecorder::new();
@@ -507,7 +405,7 @@ async fn every_handshake_and_every_connection_is_counted_once() {
     };
     assert_eq!(reasons, ("evicted", "tls"));
     let open = figures(&snapshotter);
-    assert_eq!(open["spiffe_connections_open "], 1.0);
+    assert_eq!(open["spiffe_connections_open"], 1.0);
     let (mut stream, _) = accepted;
     let _ = stream.read(&mut [0; 1]).await;
     drop(stream);
@@ -526,6 +424,6 @@ async fn every_handshake_and_every_connection_is_counted_once() {
     // A snapshot takes away what it shows, so that the second shows what has changed.
     assert_eq!(both("spiffe_handshakes_total"), 4.0, "{open:?} {closed:?}");
     assert_eq!(both("spiffe_handshake_duration_seconds"), 4.0);
-    assert_eq!(closed["spiffe_connections_open "], -1.0);
+    assert_eq!(closed["spiffe_connections_open"], -1.0);
     assert_eq!(both("spiffe_connections_closed_total"), 1.0);
 }

@@ -8,7 +8,6 @@
     reason = "tests"
 )]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -19,9 +18,10 @@ use bytes::Bytes;
 use http::{Request, StatusCode, Uri};
 use http_body_util::Empty;
 use hyper_util::client::legacy::Client;
+use integration::figures::figures;
 use integration::place;
 use integration::{ALLOWED, Caller, FOREIGN, OTHER, SERVER, Server, agent, settled, source};
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
 use rustls::pki_types::CertificateDer;
 use spiffe_acceptor::{Acceptor, serve};
 use spiffe_connector::{Connector, Failure};
@@ -388,19 +388,6 @@ async fn a_watched_file_takes_effect_and_never_loses_a_denial_by_accident() {
     assert!(!server.is_finished());
 }
 
-/// The figures of deny-lists by name, without the prefix.
-fn figures(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
-    let all = snapshotter.snapshot().into_vec().into_iter();
-    all.filter_map(|(key, _, _, value)| match value {
-        DebugValue::Gauge(value) => {
-            let name = key.key().name().strip_prefix("spiffe_deny_")?.to_owned();
-            Some((name, value.into_inner()))
-        }
-        DebugValue::Counter(_) | DebugValue::Histogram(_) => None,
-    })
-    .collect()
-}
-
 #[test]
 fn threats_88_a_file_that_is_not_in_force_raises_an_alarm() {
     let recorder = DebuggingRecorder::new();
@@ -417,7 +404,7 @@ fn threats_88_a_file_that_is_not_in_force_raises_an_alarm() {
 async fn follow_figures(snapshotter: &Snapshotter) {
     let said_to_be = |stale: Option<f64>, entries: Option<f64>| {
         let figures = figures(snapshotter);
-        let shown = |name: &str| figures.get(name).copied();
+        let shown = |name: &str| figures.get(&format!("spiffe_deny_{name}")).copied();
         assert_eq!(
             (shown("file_stale"), shown("list_entries")),
             (stale, entries)

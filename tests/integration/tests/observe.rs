@@ -7,7 +7,6 @@
     reason = "tests"
 )]
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -15,9 +14,10 @@ use std::time::{Duration, SystemTime};
 use axum::body::Body;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
+use integration::figures::figures;
 use integration::place::until;
 use integration::{ALLOWED, SERVER, agent, settled, source};
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
 use spiffe_devkit::Agent;
 use spiffe_peer::parse;
 use spiffe_source::{Cause, Source, State, health};
@@ -146,25 +146,6 @@ async fn a_callback_that_panics_stops_neither_the_source_nor_its_own_later_calls
     assert_eq!(rotations[1].before(), Some(&before));
     assert_eq!(rotations[1].after(), source.status().svid());
     assert_eq!(rotations[1].cause(), Cause::Update);
-}
-
-/// The figures by name and labels, written together.
-fn figures(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
-    let all = snapshotter.snapshot().into_vec().into_iter();
-    all.map(|(key, _, _, value)| {
-        let labels: String = key
-            .key()
-            .labels()
-            .map(|label| format!(" {}={}", label.key(), label.value()))
-            .collect();
-        let value = match value {
-            DebugValue::Counter(count) => f64::from(u32::try_from(count).unwrap()),
-            DebugValue::Gauge(value) => value.into_inner(),
-            DebugValue::Histogram(values) => f64::from(u32::try_from(values.len()).unwrap()),
-        };
-        (format!("{}{labels}", key.key().name()), value)
-    })
-    .collect()
 }
 
 #[test]

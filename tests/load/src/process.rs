@@ -21,6 +21,15 @@ pub fn open_many_files() {
     setrlimit(Resource::Nofile, most).unwrap();
 }
 
+/// Lets this process open no more files than so many.
+pub fn open_few_files(most: u64) {
+    let few = Rlimit {
+        current: Some(most),
+        maximum: Some(most),
+    };
+    setrlimit(Resource::Nofile, few).unwrap();
+}
+
 /// This program once more, in another part; it is killed with the handle.
 #[must_use]
 pub fn another(arguments: &[&str]) -> Child {

@@ -145,18 +145,9 @@ pub(super) fn trust_domain(text: &str) -> Result<TrustDomain, String> {
     parse::trust_domain(text).map_err(|error| error.to_string())
 }
 
-/// Keeps an error readable, and harmless in a log, whatever the text was.
+/// What an error shows of a text.
 pub(super) fn shown(text: &str) -> String {
-    const SHOWN: usize = 60;
-    let mut shown: String = text
-        .chars()
-        .take(SHOWN)
-        .flat_map(char::escape_debug)
-        .collect();
-    if text.chars().nth(SHOWN).is_some() {
-        shown.push('…');
-    }
-    shown
+    parse::shortened(text, 60)
 }
 
 pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {

@@ -118,14 +118,7 @@ impl Error for InvalidDenyList {
     }
 }
 
-/// Keeps an error short and readable, and harmless in a log, whatever the text was.
+/// What an error shows of a text.
 pub(super) fn shortened(text: &str) -> String {
-    const SHOWN: usize = 100;
-    let mut left = text.chars();
-    let shown = left.by_ref().take(SHOWN).flat_map(char::escape_debug);
-    let mut shown: String = shown.collect();
-    if left.next().is_some() {
-        shown.push('…');
-    }
-    shown
+    spiffe_peer::parse::shortened(text, 100)
 }

@@ -2,7 +2,7 @@
 
 use crate::controls::control::{Control, Edit, integration};
 
-pub(super) const CONTROLS: [Control; 5] = [
+pub(super) const CONTROLS: [Control; 8] = [
     Control {
         name: "handshake-deadline",
         invariant: 14,
@@ -51,12 +51,54 @@ pub(super) const CONTROLS: [Control; 5] = [
         without: "errors of accept are answered by trying again at once",
         edits: &[Edit {
             file: "crates/spiffe-acceptor/src/faults.rs",
-            text: "Instant::now() + wait.min(LONGEST_ACCEPT_RETRY)",
-            replacement: "Instant::now() + wait.min(Duration::ZERO)",
+            text: "now + wait.min(LONGEST_ACCEPT_RETRY)",
+            replacement: "now + wait.min(Duration::ZERO)",
         }],
         test: integration(
             "acceptor_limits",
             "threats_49_without_file_descriptors_it_waits_and_finishes_what_it_has",
+        ),
+    },
+    Control {
+        name: "accept-rest",
+        invariant: 14,
+        without: "a listener without file descriptors keeps a processor busy",
+        edits: &[Edit {
+            file: "crates/spiffe-acceptor/src/faults.rs",
+            text: "Some(now + wait.min(LONGEST_ACCEPT_RETRY));",
+            replacement: "Some(now + wait.min(LONGEST_ACCEPT_RETRY)).filter(|_| false);",
+        }],
+        test: integration(
+            "few_files",
+            "threats_49_and_92_without_files_it_serves_whom_it_has_and_recovers",
+        ),
+    },
+    Control {
+        name: "accept-complaints",
+        invariant: 14,
+        without: "every error of accept is a line of the log",
+        edits: &[Edit {
+            file: "crates/spiffe-acceptor/src/faults.rs",
+            text: "trouble.told.elapsed() >= REMIND_EVERY",
+            replacement: "trouble.told.elapsed() >= REMIND_EVERY.min(Duration::ZERO)",
+        }],
+        test: integration(
+            "few_files",
+            "threats_49_without_file_descriptors_now_and_then_it_complains_once",
+        ),
+    },
+    Control {
+        name: "idle-connections",
+        invariant: 14,
+        without: "a connection without requests stays open while anything comes over it",
+        edits: &[Edit {
+            file: "crates/spiffe-acceptor/src/serve/life.rs",
+            text: "since + allowed.min(FAR)",
+            replacement: "since + allowed.max(FAR)",
+        }],
+        test: integration(
+            "floods",
+            "threats_55_a_flood_without_a_request_keeps_no_connection",
         ),
     },
     Control {

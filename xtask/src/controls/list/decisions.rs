@@ -11,7 +11,7 @@ const NAMED_PEERS: &str = "the_named_peers_pass_and_nobody_else";
 const EACH_RPC: &str = "each_rpc_has_a_rule_of_its_own_and_one_without_is_denied";
 const NO_INNER_CALL: &str = "threats_authorization_38_a_denied_request_reaches_no_inner_call";
 
-pub(super) const CONTROLS: [Control; 13] = [
+pub(super) const CONTROLS: [Control; 14] = [
     Control {
         name: "route-without-rule",
         invariant: 9,
@@ -93,6 +93,17 @@ pub(super) const CONTROLS: [Control; 13] = [
             "paths",
             "threats_authorization_1_to_8_and_14_to_16_every_trick_is_denied",
         ),
+    },
+    Control {
+        name: "second-authority",
+        invariant: 9,
+        without: "a request may name one authority in its target and another in a header",
+        edits: &[Edit {
+            file: "crates/spiffe-authz/src/canonical.rs",
+            text: "    check_authority(request.uri(), request.headers())",
+            replacement: "    check_authority(request.uri(), request.headers()).or(Ok(()))",
+        }],
+        test: integration("threats_tls", "threats_61_a_request_has_one_authority"),
     },
     Control {
         name: "layer-calls-first",

@@ -4,13 +4,17 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "tests"
 )]
+
+mod tls12;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use integration::{Caller, Server, agent, source};
+use integration::client::{Dialer, ask, read_until};
+use integration::{ALLOWED, Caller, Server, agent, source};
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig, Error};
 use spiffe_devkit::Agent;
@@ -74,6 +78,32 @@ async fn threats_40_nobody_speaks_a_protocol_that_is_not_served() {
 }
 
 #[tokio::test]
+async fn threats_48_a_flood_of_key_updates_ends_the_connection() {
+    let agent = agent().start().await.unwrap();
+    let server = Server::start(&agent, &[]).await;
+    let dialer = Dialer::new(&agent, "allowed").await;
+    let after = async |updates: usize| {
+        let mut io = dialer.dial(server.port, "http/1.1").await?;
+        for _ in 0..updates {
+            io.get_mut().1.refresh_traffic_keys().unwrap();
+        }
+        let asked = async {
+            ask(&mut io, "/").await?;
+            read_until(&mut io, ALLOWED).await
+        };
+        let answered = tokio::time::timeout(Duration::from_secs(20), asked).await;
+        answered.expect("an answer, or the end")
+    };
+    after(32).await.expect("control: so many are no flood");
+    assert_eq!(server.handled(), 1);
+    for flood in [33, 10_000] {
+        after(flood).await.unwrap_err();
+    }
+    assert_eq!(server.handled(), 1, "what comes after a flood is not read");
+    after(0).await.expect("others are served");
+}
+
+#[tokio::test]
 async fn threats_47_who_breaks_off_leaves_nothing_behind() {
     let agent = agent().start().await.unwrap();
     let server = Server::start(&agent, &[]).await;
@@ -126,4 +156,53 @@ async fn threats_56_a_request_with_two_lengths_is_none() {
         );
         assert_eq!(server.handled(), handled, "{smuggled:?}");
     }
+}
+
+/// Asks for `/` over HTTP/1.1 and tells the status.
+async fn status_of(head: &str, dialer: &Dialer, port: u16) -> String {
+    let io = dialer.dial(port, "http/1.1").await.unwrap();
+    let head = format!("{head}\r\nconnection: close\r\n\r\n");
+    let answer = answer_to(&head, io).await;
+    answer.chars().take("HTTP/1.1 200".len()).collect()
+}
+
+/// `GET /` over HTTP/2, of an authority and with a `host` beside it.
+async fn status_with(authority: &str, host: &str, dialer: &Dialer, port: u16) -> u16 {
+    let io = dialer.dial(port, "h2").await.unwrap();
+    let (mut requests, connection) = h2::client::handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::get(format!("https://{authority}/")).header("host", host);
+    let request = request.body(()).unwrap();
+    let (response, _) = requests.send_request(request, true).unwrap();
+    response.await.unwrap().status().as_u16()
+}
+
+const DISAGREE: [&str; 3] = [
+    "GET https://evil.test/ HTTP/1.1\r\nhost: localhost",
+    "GET / HTTP/1.1\r\nhost: localhost\r\nhost: evil.test",
+    "GET https://localhost/ HTTP/1.1\r\nhost: evil.test",
+];
+
+#[tokio::test]
+async fn threats_61_a_request_has_one_authority() {
+    let agent = agent().start().await.unwrap();
+    let server = Server::start(&agent, &[]).await;
+    let dialer = Dialer::new(&agent, "allowed").await;
+    for head in DISAGREE {
+        let status = status_of(head, &dialer, server.port).await;
+        assert_eq!(status, "HTTP/1.1 400", "{head}");
+    }
+    let status = status_with("localhost", "evil.test", &dialer, server.port).await;
+    assert_eq!(status, 400);
+    assert_eq!(server.handled(), 0);
+    for head in [
+        "GET https://localhost/ HTTP/1.1\r\nhost: localhost",
+        "GET / HTTP/1.1\r\nhost: localhost",
+    ] {
+        let status = status_of(head, &dialer, server.port).await;
+        assert_eq!(status, "HTTP/1.1 200", "{head}");
+    }
+    let status = status_with("localhost", "localhost", &dialer, server.port).await;
+    assert_eq!(status, 200);
+    assert_eq!(server.handled(), 3);
 }
