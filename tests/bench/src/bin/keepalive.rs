@@ -102,6 +102,8 @@ fn pair(
 ) -> Result<(f64, f64), Failure> {
     let child = |kind| Server::this_program([Path::new("serve"), Path::new(kind), directory]);
     let (ours, theirs) = (child("ours")?, child(peer)?);
+    ours.keep_apart()?;
+    theirs.keep_apart()?;
     let open = |server: &Server| runtime.block_on(Callers::open(server, version, svid));
     let (mut to_ours, mut to_theirs) = (open(&ours)?, open(&theirs)?);
     let medians = taking_turns(

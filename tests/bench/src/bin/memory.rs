@@ -25,6 +25,9 @@ const CONNECTIONS: usize = 4_000;
 const PENDING: usize = 900;
 /// What is there after these is not counted: tables and pools that every server fills once.
 const FIRST: usize = 100;
+/// As many come and go before: more than the sessions that a server of ours remembers, whose number
+/// is bounded.
+const BEFORE: usize = 8_500;
 const PEER: &str = "hyper-util on plain tokio-rustls";
 /// For the server to have done all that it will do.
 const CALM: Duration = Duration::from_millis(500);
@@ -108,6 +111,9 @@ impl Bench<'_> {
 
     fn idle(&self, server: &Server) -> Result<f64, Failure> {
         let client = self.client()?;
+        for _ in 0..BEFORE {
+            clients::connect(server.address(), &client)?;
+        }
         let mut open = Vec::with_capacity(FIRST + CONNECTIONS);
         let mut before = 0;
         for number in 0..FIRST + CONNECTIONS {
