@@ -162,6 +162,7 @@ impl AcceptorBuilder {
             timeout: self.timeout,
             grace: self.grace,
             hook: self.hook,
+            flushes: true,
         })
     }
 

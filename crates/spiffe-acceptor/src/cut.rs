@@ -11,7 +11,7 @@ use std::time::Duration;
 use spiffe_peer::Connection;
 use tokio::time::Instant;
 
-use crate::ending::{Ending, Reason};
+use crate::ending::{Ending, Half, Reason};
 
 /// Decides when a stream is cut: once the trust in its peer has been withdrawn and the grace is over,
 /// or at once where whoever serves it says so.
@@ -19,15 +19,10 @@ pub(crate) struct Cut {
     connection: Connection,
     grace: Duration,
     ending: Arc<Ending>,
+    /// Whether somebody sees to it that the stream is cut in time.
+    is_driven: bool,
     reader: Waiter,
     writer: Waiter,
-}
-
-/// Which half of a stream waits: they may belong to two tasks.
-#[derive(Clone, Copy)]
-pub(crate) enum Half {
-    Reader,
-    Writer,
 }
 
 #[derive(Default)]
@@ -43,6 +38,7 @@ impl Cut {
             connection,
             grace,
             ending: Arc::default(),
+            is_driven: false,
             reader: Waiter::default(),
             writer: Waiter::default(),
         }
@@ -56,12 +52,15 @@ impl Cut {
         &self.connection
     }
 
-    /// How long a stream lives on once its peer is no longer trusted.
-    pub(crate) fn set_grace(&mut self, grace: Duration) {
+    /// From now on somebody else ends the stream in time, and cuts it where it lives on: whoever waits
+    /// on it need not watch for that too. `grace` is for reads and writes after all that.
+    pub(crate) fn leave_to_driver(&mut self, grace: Duration) {
         self.grace = grace;
+        self.is_driven = true;
     }
 
     /// Whether the time has come. Two loads, as long as nothing has happened.
+    #[inline]
     pub(crate) fn is_due(&self) -> bool {
         if self.ending.is_cut() {
             return true;
@@ -73,28 +72,40 @@ impl Cut {
     }
 
     /// Whether the time has come; if not, the task is woken when it does.
+    #[inline]
     pub(crate) fn poll_due(&mut self, half: Half, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = &self.waiter(half).waker;
+        let waits_already = waker.as_ref().is_some_and(|it| it.will_wake(cx.waker()));
+        if waits_already && !self.ending.is_cut() && !self.connection.is_withdrawn() {
+            return Poll::Pending;
+        }
+        self.wait(half, cx)
+    }
+
+    fn wait(&mut self, half: Half, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_due() {
             return Poll::Ready(());
         }
-        let nothing_happened = !self.connection.is_withdrawn();
-        let waiter = match half {
+        let (is_driven, ending) = (self.is_driven, self.ending.clone());
+        let (connection, grace) = (self.connection.clone(), self.grace);
+        let waiter = self.waiter(half);
+        waiter.waker = Some(cx.waker().clone());
+        if is_driven {
+            return ending.poll_cut(half, cx);
+        }
+        waiter
+            .until_due
+            .get_or_insert_with(|| Box::pin(until_due(connection, grace, ending)))
+            .as_mut()
+            .poll(cx)
+    }
+
+    #[inline]
+    fn waiter(&mut self, half: Half) -> &mut Waiter {
+        match half {
             Half::Reader => &mut self.reader,
             Half::Writer => &mut self.writer,
-        };
-        let waits_already = waiter
-            .waker
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(cx.waker()));
-        if nothing_happened && waits_already {
-            return Poll::Pending;
         }
-        waiter.waker = Some(cx.waker().clone());
-        let until_due = waiter.until_due.get_or_insert_with(|| {
-            let (connection, grace) = (self.connection.clone(), self.grace);
-            Box::pin(until_due(connection, grace, self.ending.clone()))
-        });
-        until_due.as_mut().poll(cx)
     }
 
     /// The stream is cut from now on.

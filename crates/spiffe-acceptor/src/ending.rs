@@ -1,7 +1,8 @@
 //! How a connection ends, as those who serve it and the stream itself have to agree.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -74,17 +75,27 @@ impl Reason {
     }
 }
 
+/// Which half of a stream waits: they may belong to two tasks.
+#[derive(Clone, Copy)]
+pub(crate) enum Half {
+    Reader,
+    Writer,
+}
+
 /// What a stream shares with whoever serves it.
 #[derive(Debug, Default)]
 pub(crate) struct Ending {
     reason: AtomicU8,
     flags: AtomicU8,
     changed: Notify,
+    /// Who waits on the stream: reader and writer.
+    waiting: Mutex<[Option<Waker>; 2]>,
     deadline: OnceLock<Instant>,
 }
 
 const CUT: u8 = 1;
 const GONE: u8 = 1 << 1;
+const LAST_ANSWER: u8 = 1 << 2;
 
 impl Ending {
     /// Says why the connection ends; who comes later is not heard.
@@ -104,8 +115,30 @@ impl Ending {
     /// Makes every further read and write of the stream fail.
     pub(crate) fn cut(&self) {
         self.set(CUT);
+        let waiting = self.waiting().each_mut().map(Option::take);
+        waiting.into_iter().flatten().for_each(Waker::wake);
     }
 
+    /// Whether the stream is cut; if not, the task is woken when it is.
+    pub(crate) fn poll_cut(&self, half: Half, cx: &Context<'_>) -> Poll<()> {
+        let [reader, writer] = &mut *self.waiting();
+        let waiting = match half {
+            Half::Reader => reader,
+            Half::Writer => writer,
+        };
+        *waiting = Some(cx.waker().clone());
+        if self.is_cut() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, [Option<Waker>; 2]> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline]
     pub(crate) fn is_cut(&self) -> bool {
         self.has(CUT)
     }
@@ -129,6 +162,17 @@ impl Ending {
         self.wait_for(GONE).await;
     }
 
+    /// What is written from now on is the last answer: whoever serves the stream shuts it down then,
+    /// and flushes it whenever it is polled.
+    pub(crate) fn expect_last_answer(&self) {
+        self.flags.fetch_or(LAST_ANSWER, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn is_last_answer(&self) -> bool {
+        self.has(LAST_ANSWER)
+    }
+
     /// When the grace is over; the first who asks sets it.
     pub(crate) fn deadline(&self, first: impl FnOnce() -> Instant) -> Instant {
         *self.deadline.get_or_init(first)
@@ -139,6 +183,7 @@ impl Ending {
         self.changed.notify_waiters();
     }
 
+    #[inline]
     fn has(&self, flag: u8) -> bool {
         self.flags.load(Ordering::Acquire) & flag != 0
     }

@@ -1,17 +1,23 @@
 use std::fmt;
 use std::future::{Future, pending};
+use std::io;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use spiffe_peer::{Connection, PeerIdentity};
 use spiffe_source::Source;
-use spiffe_tls::ServerTls;
+use spiffe_tls::rustls::ServerConfig;
+use spiffe_tls::{ServerRevision, ServerTls};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::error::Elapsed;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::attempt::{Address, Attempt, Hook};
 use crate::builder::AcceptorBuilder;
 use crate::cut::Cut;
 use crate::error::{HandshakeError, HandshakeFailure};
+use crate::gathering::Gathering;
 use crate::pending::Eviction;
 use crate::stream::Stream;
 
@@ -69,6 +75,9 @@ pub struct Acceptor {
     pub(crate) timeout: Duration,
     pub(crate) grace: Duration,
     pub(crate) hook: Option<Hook>,
+    /// Whether a handshake that is done leaves nothing unsent. Otherwise whoever takes the stream
+    /// flushes it.
+    pub(crate) flushes: bool,
 }
 
 impl Acceptor {
@@ -136,7 +145,8 @@ impl Acceptor {
         Err(error)
     }
 
-    /// Tells of its outcome itself, before it lingers.
+    /// Tells of its outcome itself, before it lingers. What lingers is boxed: a handshake that is
+    /// pending takes no more room than TLS does.
     async fn negotiate<IO>(
         &self,
         io: IO,
@@ -145,27 +155,53 @@ impl Acceptor {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut refuse = |failure: HandshakeFailure| {
-            let error = HandshakeError::from(failure);
-            attempt.refused(&error);
-            error
+        let refused = match self.tls.current() {
+            Some(revision) => {
+                let accept = self.negotiate_tls(revision.config().clone(), io);
+                let shaken = tokio::time::timeout(self.timeout, accept).await;
+                match self.admit(&revision, shaken) {
+                    Ok(stream) => {
+                        attempt.accepted(&stream);
+                        return Ok(stream);
+                    }
+                    Err(refused) => refused,
+                }
+            }
+            None => Refused {
+                failure: HandshakeFailure::NoIdentity,
+                left: Some(Left::Greeting(io)),
+            },
         };
-        let Some(revision) = self.tls.current() else {
-            let error = refuse(HandshakeFailure::NoIdentity);
-            let _ = tokio::time::timeout(LINGER, say_internal_error(io)).await;
-            return Err(error);
-        };
-        let accept = TlsAcceptor::from(revision.config().clone())
-            .accept(io)
-            .into_fallible();
-        let tls = match tokio::time::timeout(self.timeout, accept).await {
+        let error = HandshakeError::from(refused.failure);
+        attempt.refused(&error);
+        if let Some(left) = refused.left {
+            let _ = Box::pin(tokio::time::timeout(LINGER, left.linger())).await;
+        }
+        Err(error)
+    }
+
+    fn admit<IO>(
+        &self,
+        revision: &ServerRevision,
+        shaken: Result<Negotiated<IO>, Elapsed>,
+    ) -> Result<Stream<IO>, Refused<IO>>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let tls = match shaken {
             Ok(Ok(tls)) => tls,
             Ok(Err((error, io))) => {
-                let error = refuse(HandshakeFailure::Tls(error));
-                let _ = tokio::time::timeout(LINGER, let_alert_arrive(io)).await;
-                return Err(error);
+                return Err(Refused {
+                    failure: HandshakeFailure::Tls(error),
+                    left: Some(Left::Plain(io)),
+                });
             }
-            Err(_) => return Err(refuse(HandshakeFailure::Timeout(self.timeout))),
+            Err(_) => {
+                return Err(Refused {
+                    failure: HandshakeFailure::Timeout(self.timeout),
+                    left: None,
+                });
+            }
         };
         // Trust that went while the peer took its time is gone: the latest revision has the last word.
         let verdict = match self.tls.current() {
@@ -176,10 +212,11 @@ impl Acceptor {
         };
         let chain = match verdict {
             Ok(chain) => chain,
-            Err(refusal) => {
-                let error = refuse(refusal);
-                let _ = tokio::time::timeout(LINGER, let_alert_arrive(tls)).await;
-                return Err(error);
+            Err(failure) => {
+                return Err(Refused {
+                    failure,
+                    left: Some(Left::Tls(Box::new(tls))),
+                });
             }
         };
         let connection = Connection::new();
@@ -191,9 +228,49 @@ impl Acceptor {
             .map(|chain| PeerIdentity::assume_verified(chain.to_peer(), connection.clone()));
         let watch = self.tls.watch(chain, connection.clone());
         let cut = Cut::new(connection, self.grace);
-        let stream = Stream::new(tls, peer, watch, cut, revision.own_end());
-        attempt.accepted(&stream);
-        Ok(stream)
+        Ok(Stream::new(tls, peer, watch, cut, revision.own_end()))
+    }
+
+    async fn negotiate_tls<IO>(&self, config: Arc<ServerConfig>, io: IO) -> Negotiated<IO>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let accept = TlsAcceptor::from(config).accept(Gathering::new(io));
+        let mut tls = accept.into_fallible().await?;
+        tls.get_mut().0.handshake_done();
+        if self.flushes
+            && let Err(error) = tls.flush().await
+        {
+            return Err((error, tls.into_inner().0));
+        }
+        Ok(tls)
+    }
+}
+
+type Negotiated<IO> = Result<TlsStream<Gathering<IO>>, (io::Error, Gathering<IO>)>;
+
+/// A handshake that has come to nothing, and what is left of its connection.
+struct Refused<IO> {
+    failure: HandshakeFailure,
+    left: Option<Left<IO>>,
+}
+
+enum Left<IO> {
+    /// Nothing has been said yet.
+    Greeting(IO),
+    /// The alert has been sent.
+    Plain(Gathering<IO>),
+    /// TLS itself was fine.
+    Tls(Box<TlsStream<Gathering<IO>>>),
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Left<IO> {
+    async fn linger(self) {
+        match self {
+            Self::Greeting(io) => say_internal_error(io).await,
+            Self::Plain(io) => let_alert_arrive(io).await,
+            Self::Tls(tls) => let_alert_arrive(tls).await,
+        }
     }
 }
 
@@ -219,7 +296,6 @@ async fn say_internal_error<IO: AsyncRead + AsyncWrite + Unpin>(mut io: IO) {
 /// Closing a socket that holds unread bytes resets the connection, and a reset can overtake the
 /// alert that says why. In TLS 1.3 a client has often sent its request by then.
 async fn let_alert_arrive<IO: AsyncRead + AsyncWrite + Unpin>(mut io: IO) {
-    // Small, since it lies in the future of every handshake that is pending.
     let mut unread = [0; 256];
     if io.shutdown().await.is_ok() {
         while matches!(io.read(&mut unread).await, Ok(1..)) {}

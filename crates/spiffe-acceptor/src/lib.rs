@@ -120,6 +120,7 @@ mod cut;
 mod ending;
 mod error;
 mod faults;
+mod gathering;
 mod handshake;
 mod incoming;
 mod listener;

@@ -31,9 +31,12 @@ pub struct Listener<I: Incoming = TcpListener> {
     faults: Faults,
 }
 
+type Accepted<I> = (Stream<<I as Incoming>::Io>, <I as Incoming>::Address);
+
 struct Finished<I: Incoming> {
     number: u64,
-    accepted: Option<(Stream<I::Io>, I::Address)>,
+    /// It passes through many hands, and is large.
+    accepted: Option<Box<Accepted<I>>>,
 }
 
 impl<I: Incoming> Listener<I> {
@@ -68,6 +71,12 @@ impl<I: Incoming> Listener<I> {
         self.next(true).await
     }
 
+    /// From now on the ticket of a handshake is left to whoever serves the connection: it leaves with
+    /// the first answer, or the first flush.
+    pub(crate) fn leave_unflushed(&mut self) {
+        self.acceptor.flushes = false;
+    }
+
     /// As [`accept`](Self::accept); without `more`, only what has been begun is finished.
     pub(crate) async fn next(&mut self, more: bool) -> (Stream<I::Io>, I::Address) {
         loop {
@@ -78,7 +87,7 @@ impl<I: Incoming> Listener<I> {
                 biased;
                 Some(finished) = self.handshakes.join_next() => {
                     if let Some(accepted) = self.ended(finished) {
-                        return accepted;
+                        return *accepted;
                     }
                 }
                 () = faults.pause(), if is_pausing => {}
@@ -96,7 +105,7 @@ impl<I: Incoming> Listener<I> {
     pub(crate) fn finished(&mut self) -> Option<(Stream<I::Io>, I::Address)> {
         while let Some(finished) = self.handshakes.try_join_next() {
             if let Some(accepted) = self.ended(finished) {
-                return Some(accepted);
+                return Some(*accepted);
             }
         }
         None
@@ -105,7 +114,7 @@ impl<I: Incoming> Listener<I> {
     fn ended(
         &mut self,
         finished: Result<Finished<I>, tokio::task::JoinError>,
-    ) -> Option<(Stream<I::Io>, I::Address)> {
+    ) -> Option<Box<Accepted<I>>> {
         // One that panicked keeps its place until it is the oldest.
         let finished = finished.ok()?;
         self.pending.done(finished.number);
@@ -121,13 +130,14 @@ impl<I: Incoming> Listener<I> {
                 Err(_) => std::future::pending().await,
             }
         };
-        self.handshakes.spawn(async move {
+        // A task is moved several times before it lies where it stays.
+        self.handshakes.spawn(Box::pin(async move {
             let stream = acceptor.shake_hands(io, Some(&address), evicted).await;
             Finished {
                 number,
-                accepted: stream.ok().map(|stream| (stream, address)),
+                accepted: stream.ok().map(|stream| Box::new((stream, address))),
             }
-        });
+        }));
     }
 }
 

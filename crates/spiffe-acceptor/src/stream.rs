@@ -10,8 +10,9 @@ use spiffe_tls::{TrustWatch, rustls};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
-use crate::cut::{Cut, Half};
-use crate::ending::{Ending, Reason};
+use crate::cut::Cut;
+use crate::ending::{Ending, Half, Reason};
+use crate::gathering::Gathering;
 use crate::observe;
 
 /// An accepted connection: its peer is known, what it carries is plain text again.
@@ -30,7 +31,7 @@ use crate::observe;
 /// }
 /// ```
 pub struct Stream<IO: AsyncWrite + Unpin> {
-    tls: TlsStream<IO>,
+    tls: TlsStream<Gathering<IO>>,
     peer: Option<PeerIdentity>,
     cut: Cut,
     is_cut: bool,
@@ -59,7 +60,7 @@ impl<IO: AsyncWrite + Unpin> HasPeer for Stream<IO> {
 
 impl<IO: AsyncWrite + Unpin> Stream<IO> {
     pub(crate) fn new(
-        tls: TlsStream<IO>,
+        tls: TlsStream<Gathering<IO>>,
         peer: Option<PeerIdentity>,
         watch: TrustWatch,
         cut: Cut,
@@ -92,7 +93,7 @@ impl<IO: AsyncWrite + Unpin> Stream<IO> {
     /// The stream of bytes below TLS.
     #[must_use]
     pub fn io(&self) -> &IO {
-        self.tls.get_ref().0
+        self.tls.get_ref().0.get_ref()
     }
 
     /// Whether the handshake settled on HTTP/2 (ALPN `h2`).
@@ -120,15 +121,15 @@ impl<IO: AsyncWrite + Unpin> Stream<IO> {
         self.cut.ending()
     }
 
-    pub(crate) fn set_grace(&mut self, grace: Duration) {
-        self.cut.set_grace(grace);
+    pub(crate) fn leave_to_driver(&mut self, grace: Duration) {
+        self.cut.leave_to_driver(grace);
     }
 
     fn end(&mut self) -> io::Error {
         if !self.is_cut {
             self.is_cut = true;
             self.say_goodbye();
-            let io = Pin::new(self.tls.get_mut().0);
+            let io = Pin::new(self.tls.get_mut().0.get_mut());
             let _ = io.poll_shutdown(&mut Context::from_waker(Waker::noop()));
         }
         self.cut.make()
@@ -141,27 +142,35 @@ impl<IO: AsyncWrite + Unpin> Stream<IO> {
         tls.send_close_notify();
         let mut unsent = Vec::new();
         while tls.wants_write() && matches!(tls.write_tls(&mut unsent), Ok(1..)) {}
+        let mut nobody = Context::from_waker(Waker::noop());
+        let mut io = Pin::new(io);
         if !unsent.is_empty() {
-            let mut nobody = Context::from_waker(Waker::noop());
-            let _ = Pin::new(io).poll_write(&mut nobody, &unsent);
+            let _ = io.as_mut().poll_write(&mut nobody, &unsent);
+        }
+        let _ = io.poll_send(&mut nobody);
+    }
+
+    fn gather_last_answer(&mut self) {
+        if self.cut.ending().is_last_answer() {
+            self.tls.get_mut().0.expect_end();
         }
     }
 
     /// Lets through what has come of a read or a write, unless the time of this connection is over.
+    #[inline]
     fn unless_cut<T>(
         &mut self,
         half: Half,
         cx: &mut Context<'_>,
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        match polled {
-            Poll::Pending if self.cut.poll_due(half, cx).is_ready() => Poll::Ready(Err(self.end())),
-            Poll::Ready(Err(error)) => {
-                self.cut.ending().because(Reason::Error);
-                Poll::Ready(Err(error))
-            }
-            polled => polled,
+        if polled.is_pending() && self.cut.poll_due(half, cx).is_ready() {
+            return Poll::Ready(Err(self.end()));
         }
+        if matches!(polled, Poll::Ready(Err(_))) {
+            self.cut.ending().because(Reason::Error);
+        }
+        polled
     }
 }
 
@@ -195,6 +204,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<IO> {
         if this.cut.is_due() {
             return Poll::Ready(Err(this.end()));
         }
+        this.gather_last_answer();
         let polled = Pin::new(&mut this.tls).poll_write(cx, buf);
         this.unless_cut(Half::Writer, cx, polled)
     }
@@ -208,6 +218,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<IO> {
         if this.cut.is_due() {
             return Poll::Ready(Err(this.end()));
         }
+        this.gather_last_answer();
         let polled = Pin::new(&mut this.tls).poll_write_vectored(cx, bufs);
         this.unless_cut(Half::Writer, cx, polled)
     }

@@ -1,6 +1,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::SystemTime;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -74,7 +75,7 @@ pub(crate) fn vouch<B, R: Default>(
         return Ok(());
     };
     // A runtime that stood still may not have withdrawn it yet.
-    if !peer.is_current() || peer.expires_in().is_zero() {
+    if !peer.is_current() || SystemTime::now() >= peer.not_after() {
         tracing::info!(target: "spiffe_acceptor", { peer.spiffe_id = peer.as_str() }, "refused: the peer's identity has ended");
         peer.close();
         return Err(unauthenticated(request.headers()));

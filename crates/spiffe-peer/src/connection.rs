@@ -70,11 +70,13 @@ impl Connection {
 
     /// Whether the trust in the peer has been withdrawn.
     #[must_use]
+    #[inline]
     pub fn is_withdrawn(&self) -> bool {
         self.has(WITHDRAWN)
     }
 
     /// Whether an identity that ends then still holds.
+    #[inline]
     pub(crate) fn is_current(&self, not_after: SystemTime) -> bool {
         match self.0.flags.load(Ordering::Acquire) {
             flags if flags & WITHDRAWN != 0 => false,
@@ -111,6 +113,7 @@ impl Connection {
         self.0.wake.notify_waiters();
     }
 
+    #[inline]
     fn has(&self, flag: u8) -> bool {
         self.0.flags.load(Ordering::Acquire) & flag != 0
     }

@@ -124,6 +124,7 @@ impl PeerIdentity {
 
     /// The time that is left until [`not_after`](Self::not_after); zero after it.
     #[must_use]
+    #[inline]
     pub fn expires_in(&self) -> Duration {
         self.not_after()
             .duration_since(SystemTime::now())
@@ -147,6 +148,7 @@ impl PeerIdentity {
     /// A request that arrives on an old connection is to be refused once this is false. One atomic
     /// load where the connection's owner keeps the time, as our acceptor and connector do.
     #[must_use]
+    #[inline]
     pub fn is_current(&self) -> bool {
         self.0.connection.is_current(self.not_after())
     }

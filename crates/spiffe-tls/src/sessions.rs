@@ -32,7 +32,9 @@ impl StoresServerSessions for Sessions {
     }
 
     fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.0.remove(key).map(|(_, session)| session.0.to_vec())
+        // Moved, not copied: rustls owns it now.
+        let (_, mut session) = self.0.remove(key)?;
+        Some(std::mem::take(&mut *session.0))
     }
 
     fn can_cache(&self) -> bool {

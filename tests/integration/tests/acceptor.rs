@@ -8,7 +8,10 @@
     reason = "tests"
 )]
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
@@ -17,13 +20,14 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
+use integration::client::{Dialer, read_until};
 use integration::{
     ALLOWED, Caller, SERVER, Server, agent, agent_of_brief_callers, listen, settled, source,
 };
 use spiffe_acceptor::{Acceptor, PeerIdentity, ServeWithPeer, WithPeer, serve};
 use spiffe_connector::{Connector, Failure};
 use spiffe_peer::{AuthMethod, Connection, Fingerprint, VerifiedPeer, parse};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 use tower::ServiceExt;
@@ -344,4 +348,72 @@ async fn a_server_without_identity_says_that_the_fault_is_its_own() {
             .contains("no identity at the moment"),
         "{refused}"
     );
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_has_its_ticket_all_the_same() {
+    let agent = agent().start().await.unwrap();
+    let app = Router::new().route("/", get(async || "ok"));
+    let (ours, our_port) = listen(&agent).await;
+    tokio::spawn(serve(ours, app.clone()).into_future());
+    let (axums, axums_port) = listen(&agent).await;
+    tokio::spawn(axum::serve(axums, app.into_make_service_with_peer()).into_future());
+    let dialer = Dialer::new(&agent, "allowed").await;
+    for (port, alpn) in [
+        (our_port, "http/1.1"),
+        (our_port, "h2"),
+        (axums_port, "http/1.1"),
+    ] {
+        let mut silent = dialer.dial(port, alpn).await.unwrap();
+        let ticket = poll_fn(|cx| {
+            let mut buf = [0; 1024];
+            let read = pin!(&mut silent).poll_read(cx, &mut ReadBuf::new(&mut buf));
+            if silent.get_ref().1.tls13_tickets_received() > 0 {
+                return Poll::Ready(());
+            }
+            // An HTTP/2 server says something too.
+            if read.is_ready() {
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
+        });
+        // Long before the server gives up on a client that says nothing.
+        tokio::time::timeout(Duration::from_secs(20), ticket)
+            .await
+            .unwrap_or_else(|_| panic!("no ticket over {alpn} at {port}"));
+    }
+}
+
+#[tokio::test]
+async fn a_last_answer_comes_part_by_part() {
+    let agent = agent().start().await.unwrap();
+    let (listener, port) = listen(&agent).await;
+    let (parts, receiver) = tokio::sync::mpsc::channel::<&str>(1);
+    let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
+    let answer = async move || {
+        axum::body::Body::from_stream(futures_util::stream::unfold(receiver, async |receiver| {
+            let part = receiver.lock().await.recv().await?;
+            Some((Ok::<_, std::convert::Infallible>(part), receiver))
+        }))
+    };
+    let app = Router::new().route("/", get(answer));
+    tokio::spawn(serve(listener, app).into_future());
+    let dialer = Dialer::new(&agent, "allowed").await;
+    let mut client = dialer.dial(port, "http/1.1").await.unwrap();
+    client
+        .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    read_until(&mut client, "\r\n\r\n").await.unwrap();
+    for part in ["first", "second", "third"] {
+        parts.send(part).await.unwrap();
+        read_until(&mut client, part).await.unwrap();
+    }
+    drop(parts);
+    let mut rest = Vec::new();
+    client
+        .read_to_end(&mut rest)
+        .await
+        .expect("the end comes with a close_notify");
+    assert!(rest.ends_with(b"0\r\n\r\n"));
 }

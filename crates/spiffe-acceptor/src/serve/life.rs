@@ -23,6 +23,10 @@ pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 /// What a task may take beyond the deadline that it keeps itself.
 pub(super) const LEAVE_BEHIND: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether a connection is idle, in the time that it may be: it ends up to a
+/// part of that later.
+const LOOKS: u32 = 8;
+
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -50,8 +54,8 @@ impl Life {
         limits: &Limits,
         stop: CancellationToken,
     ) -> Self {
-        let activity = Arc::new(Activity::new());
-        let from_now = |after| activity.start().checked_add(after);
+        let start = Instant::now();
+        let from_now = |after| start.checked_add(after);
         let identity = trusted_for.map(retirement).and_then(from_now);
         let age = limits.age().and_then(from_now);
         let term = [
@@ -62,7 +66,7 @@ impl Life {
             connection,
             ending,
             term: term.into_iter().flatten().min_by_key(|(at, _)| *at),
-            activity,
+            activity: Arc::default(),
             stop,
             header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
@@ -74,7 +78,7 @@ impl Life {
         &self.activity
     }
 
-    pub(super) async fn drive<C>(self, mut connection: Pin<Box<C>>) -> Result<End, BoxError>
+    pub(super) async fn drive<C>(&self, mut connection: Pin<Box<C>>) -> Result<End, BoxError>
     where
         C: Graceful,
     {
@@ -84,7 +88,7 @@ impl Life {
             finished = connection.as_mut() => {
                 drop(connection);
                 finished.map_err(Into::into)?;
-                return Ok(self.live_on_upgraded().await);
+                return Ok(Box::pin(self.live_on_upgraded()).await);
             }
             reason = Sparingly::new(self.over()) => reason,
         };
@@ -94,7 +98,7 @@ impl Life {
         let first = self.drain.min(LEAVE_BEHIND);
         let finished = match tokio::time::timeout(first, connection.as_mut()).await {
             Ok(finished) => finished,
-            Err(_) if !self.activity.has_begun() => return Ok(End::Peaceful),
+            Err(_) if self.activity.begun() == 0 => return Ok(End::Peaceful),
             Err(_) => match tokio::time::timeout(self.drain - first, connection.as_mut()).await {
                 Ok(finished) => finished,
                 Err(_) => return Ok(End::Cut),
@@ -102,10 +106,11 @@ impl Life {
         };
         drop(connection);
         finished.map_err(Into::into)?;
-        Ok(self.live_on_upgraded().await)
+        Ok(Box::pin(self.live_on_upgraded()).await)
     }
 
-    /// A connection that HTTP/1.1 has handed over (a WebSocket) ends like one long stream.
+    /// A connection that HTTP/1.1 has handed over (a WebSocket) ends like one long stream. Boxed by
+    /// whoever calls it: most connections never come here.
     async fn live_on_upgraded(&self) -> End {
         if self.ending.is_gone() {
             return End::Peaceful;
@@ -153,30 +158,39 @@ impl Life {
         }
     }
 
+    /// Looks a few times in the time that a connection may be idle whether it has been so since the
+    /// last look.
     async fn out_of_time(&self) -> Reason {
+        let (mut begun, mut quiet_looks) = (0, Some(0));
         loop {
-            let idle = self.idle_deadline();
-            let (next, reason) = match self.term {
-                Some((at, reason)) if at <= idle => (at, reason),
-                _ => (idle, Reason::Idle),
-            };
-            if next <= Instant::now() {
-                return reason;
+            let next = Instant::now() + self.idle_allowed() / LOOKS;
+            match self.term {
+                Some((at, reason)) if at <= next => {
+                    tokio::time::sleep_until(at).await;
+                    return reason;
+                }
+                _ => tokio::time::sleep_until(next).await,
             }
-            tokio::time::sleep_until(next).await;
+            let so_far = self.activity.begun();
+            quiet_looks = match quiet_looks {
+                _ if !self.activity.is_quiet() => None,
+                Some(looks) if so_far == begun => Some(looks + 1),
+                _ => Some(0),
+            };
+            begun = so_far;
+            if quiet_looks == Some(LOOKS) {
+                return Reason::Idle;
+            }
         }
     }
 
-    /// When the connection has been idle for too long, if nothing more happens. What is in flight now
-    /// ends after now, and the deadline with it.
-    fn idle_deadline(&self) -> Instant {
-        let allowed = if self.activity.has_begun() {
-            self.idle_timeout
-        } else {
+    fn idle_allowed(&self) -> Duration {
+        let allowed = if self.activity.begun() == 0 {
             self.idle_timeout.min(self.header_timeout)
+        } else {
+            self.idle_timeout
         };
-        let since = self.activity.quiet_since().unwrap_or_else(Instant::now);
-        since + allowed.min(FAR)
+        allowed.min(FAR)
     }
 }
 

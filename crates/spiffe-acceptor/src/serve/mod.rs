@@ -3,6 +3,7 @@
 mod activity;
 mod life;
 mod limits;
+mod requests;
 mod sparingly;
 
 use std::fmt;
@@ -17,7 +18,6 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming as RequestBody;
 use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -28,10 +28,9 @@ use crate::error::ServeError;
 use crate::incoming::Incoming;
 use crate::listener::Listener;
 use crate::stream::Stream;
-use crate::with_peer::WithPeer;
-use activity::Counted;
 use life::{BoxError, End, LEAVE_BEHIND, Life};
 use limits::Limits;
+use requests::Requests;
 
 /// Serves a Tower service on a listener: HTTP/1.1 and HTTP/2, as the handshake has settled.
 ///
@@ -106,8 +105,8 @@ impl<S, I: Incoming> Serve<S, I> {
         self
     }
 
-    /// How long a connection may stay open with nothing in flight; 120 s by default. A response is in
-    /// flight until its body ends. Over HTTP/1.1 the shorter of this and
+    /// How long a connection may stay open with nothing in flight; 120 s by default, and up to an
+    /// eighth longer. A response is in flight until its body ends. Over HTTP/1.1 the shorter of this and
     /// [`header_timeout`](Self::header_timeout) holds.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.limits.idle_timeout = timeout;
@@ -180,6 +179,8 @@ where
 {
     async fn run(mut self) -> Result<(), ServeError> {
         let connections = Connections::new(&self.limits);
+        // hyper flushes whenever it has found nothing to read.
+        self.listener.leave_unflushed();
         let mut place = None;
         loop {
             tokio::select! {
@@ -306,7 +307,7 @@ where
     B::Error: Into<BoxError>,
 {
     // The connection is drained here; the stream's own end is for what leaves it.
-    stream.set_grace(limits.drain.saturating_add(LEAVE_BEHIND));
+    stream.leave_to_driver(limits.drain.saturating_add(LEAVE_BEHIND));
     let life = Life::new(
         stream.connection().clone(),
         stream.ending().clone(),
@@ -314,16 +315,19 @@ where
         limits,
         stop,
     );
-    let app = WithPeer::new(app, stream.peer().cloned());
-    let service = TowerToHyperService::new(Counted::new(app, life.activity().clone()));
+    let (peer, ending) = (stream.peer().cloned(), stream.ending().clone());
+    let service = Requests::new(app, peer, life.activity().clone(), ending);
     let is_http2 = stream.is_http2();
     let io = TokioIo::new(stream);
     if is_http2 {
         let connection = Box::pin(limits.http2().serve_connection(io, service));
-        Box::pin(life.drive(connection))
+        Box::pin(async move { life.drive(connection).await })
     } else {
+        // The box takes what the handshake has left, before hyper asks for its buffers: they come
+        // from memory that nobody has touched, and most of them stays so.
+        let place = Box::new_uninit();
         let connection = limits.http1().serve_connection(io, service);
-        let connection = Box::pin(connection.with_upgrades());
-        Box::pin(life.drive(connection))
+        let connection = Box::into_pin(Box::write(place, connection.with_upgrades()));
+        Box::pin(async move { life.drive(connection).await })
     }
 }

@@ -62,7 +62,7 @@ pub(super) const CONTROLS: [Control; 24] = [
         without: "requests pass after the identity of their peer has ended",
         edits: &[Edit {
             file: "crates/spiffe-acceptor/src/with_peer.rs",
-            text: "    if !peer.is_current() || peer.expires_in().is_zero() {",
+            text: "    if !peer.is_current() || SystemTime::now() >= peer.not_after() {",
             replacement: "    if false {",
         }],
         test: integration(
@@ -344,7 +344,7 @@ pub(super) const CONTROLS: [Control; 24] = [
         without: "a request is served after the end because a timer was late",
         edits: &[Edit {
             file: "crates/spiffe-acceptor/src/with_peer.rs",
-            text: " || peer.expires_in().is_zero()",
+            text: " || SystemTime::now() >= peer.not_after()",
             replacement: "",
         }],
         test: integration(
