@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use spiffe_peer::Connection;
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use crate::ending::{Ending, Half, Reason};
@@ -95,7 +96,8 @@ impl Cut {
         }
         waiter
             .until_due
-            .get_or_insert_with(|| Box::pin(until_due(connection, grace, ending)))
+            // It is polled once for each waker: a task whose budget is spent must not make it skip that.
+            .get_or_insert_with(|| Box::pin(unconstrained(until_due(connection, grace, ending))))
             .as_mut()
             .poll(cx)
     }
@@ -143,5 +145,40 @@ impl fmt::Debug for Cut {
             .field("connection", &self.connection)
             .field("grace", &self.grace)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    /// As a stream that has read as much as a task may at a time, and then has nothing to read.
+    #[tokio::test]
+    async fn a_withdrawal_wakes_a_stream_whose_first_wait_began_without_budget() {
+        let connection = Connection::new();
+        let mut cut = Cut::new(connection.clone(), Duration::ZERO);
+        let (waits, waiting) = tokio::sync::oneshot::channel();
+        let mut waits = Some(waits);
+        let mut polls = 0;
+        let task = tokio::spawn(poll_fn(move |cx| {
+            polls += 1;
+            if polls == 1 {
+                while std::pin::pin!(tokio::task::coop::consume_budget())
+                    .poll(cx)
+                    .is_ready()
+                {}
+            }
+            let due = cut.poll_due(Half::Reader, cx);
+            if polls == 2 {
+                waits.take().unwrap().send(()).unwrap();
+            }
+            due
+        }));
+        waiting.await.unwrap();
+        connection.withdraw();
+        let woken = tokio::time::timeout(Duration::from_secs(2), task).await;
+        woken.expect("it is woken").unwrap();
     }
 }

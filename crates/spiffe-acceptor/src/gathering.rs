@@ -6,8 +6,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The most that is kept back: what is large leaves at once.
+/// The most that is kept back: what is large leaves at once. Of a handshake, that is all but a ticket.
 const MOST: usize = 4 * 1024;
+const MOST_IN_HANDSHAKE: usize = 512;
 
 /// hyper flushes an answer, and once more before it shuts down.
 const FLUSHES_BEFORE_END: u8 = 2;
@@ -130,7 +131,11 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Gathering<IO> {
             return Pin::new(&mut this.io).poll_write_vectored(cx, bufs);
         }
         let written: usize = bufs.iter().map(|buf| buf.len()).sum();
-        if this.held.len().saturating_add(written) > MOST {
+        let most = match this.phase {
+            Phase::Handshake => MOST_IN_HANDSHAKE,
+            Phase::Open | Phase::LastAnswer { .. } => MOST,
+        };
+        if this.held.len().saturating_add(written) > most {
             ready!(this.poll_send(cx))?;
             return Pin::new(&mut this.io).poll_write_vectored(cx, bufs);
         }

@@ -225,7 +225,7 @@ impl Acceptor {
         }
         let peer = chain
             .as_ref()
-            .map(|chain| PeerIdentity::assume_verified(chain.to_peer(), connection.clone()));
+            .map(|chain| PeerIdentity::assume_verified(chain.peer().clone(), connection.clone()));
         let watch = self.tls.watch(chain, connection.clone());
         let cut = Cut::new(connection, self.grace);
         Ok(Stream::new(tls, peer, watch, cut, revision.own_end()))

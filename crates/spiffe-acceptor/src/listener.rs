@@ -35,8 +35,7 @@ type Accepted<I> = (Stream<<I as Incoming>::Io>, <I as Incoming>::Address);
 
 struct Finished<I: Incoming> {
     number: u64,
-    /// It passes through many hands, and is large.
-    accepted: Option<Box<Accepted<I>>>,
+    accepted: Option<Accepted<I>>,
 }
 
 impl<I: Incoming> Listener<I> {
@@ -87,7 +86,7 @@ impl<I: Incoming> Listener<I> {
                 biased;
                 Some(finished) = self.handshakes.join_next() => {
                     if let Some(accepted) = self.ended(finished) {
-                        return *accepted;
+                        return accepted;
                     }
                 }
                 () = faults.pause(), if is_pausing => {}
@@ -105,7 +104,7 @@ impl<I: Incoming> Listener<I> {
     pub(crate) fn finished(&mut self) -> Option<(Stream<I::Io>, I::Address)> {
         while let Some(finished) = self.handshakes.try_join_next() {
             if let Some(accepted) = self.ended(finished) {
-                return Some(*accepted);
+                return Some(accepted);
             }
         }
         None
@@ -114,7 +113,7 @@ impl<I: Incoming> Listener<I> {
     fn ended(
         &mut self,
         finished: Result<Finished<I>, tokio::task::JoinError>,
-    ) -> Option<Box<Accepted<I>>> {
+    ) -> Option<Accepted<I>> {
         // One that panicked keeps its place until it is the oldest.
         let finished = finished.ok()?;
         self.pending.done(finished.number);
@@ -130,14 +129,13 @@ impl<I: Incoming> Listener<I> {
                 Err(_) => std::future::pending().await,
             }
         };
-        // A task is moved several times before it lies where it stays.
-        self.handshakes.spawn(Box::pin(async move {
+        self.handshakes.spawn(async move {
             let stream = acceptor.shake_hands(io, Some(&address), evicted).await;
             Finished {
                 number,
-                accepted: stream.ok().map(|stream| Box::new((stream, address))),
+                accepted: stream.ok().map(|stream| (stream, address)),
             }
-        }));
+        });
     }
 }
 

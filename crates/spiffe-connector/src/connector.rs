@@ -170,7 +170,7 @@ impl Connector {
             .identify(tls.get_ref().1.peer_certificates(), SystemTime::now())
             .map_err(|error| failed(ConnectFailure::Peer(error)))?;
         let connection = Connection::new();
-        let peer = PeerIdentity::assume_verified(chain.to_peer(), connection.clone());
+        let peer = PeerIdentity::assume_verified(chain.peer().clone(), connection.clone());
         let watch = self.tls.watch(chain, connection.clone());
         Ok(Stream::new(tls, peer, &connection, watch))
     }

@@ -1,5 +1,6 @@
 use std::any::Any;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -29,8 +30,7 @@ use crate::{Connection, IdPattern};
 pub struct PeerIdentity(Arc<Inner>);
 
 struct Inner {
-    peer: VerifiedPeer,
-    text: Box<str>,
+    peer: SharedPeer,
     connection: Connection,
     resolved: ArcSwapOption<Box<dyn Any + Send + Sync>>,
 }
@@ -65,17 +65,57 @@ pub struct VerifiedPeer {
     pub method: AuthMethod,
 }
 
+/// A [`VerifiedPeer`] for any number of connections: what they can share is there once.
+///
+/// ```
+/// # use std::time::{Duration, SystemTime};
+/// # use spiffe_peer::{AuthMethod, Fingerprint, VerifiedPeer, parse};
+/// use spiffe_peer::{Connection, PeerIdentity, SharedPeer};
+///
+/// # let peer = VerifiedPeer {
+/// #     spiffe_id: parse::workload_id("spiffe://example.org/service/orders")?,
+/// #     not_after: SystemTime::now() + Duration::from_secs(3600),
+/// #     fingerprint: Fingerprint::from_sha256([7; 32]),
+/// #     method: AuthMethod::MtlsX509Svid,
+/// # };
+/// let peer = SharedPeer::from(peer);
+/// let [one, other] = [(); 2].map(|()| PeerIdentity::assume_verified(peer.clone(), Connection::new()));
+/// assert_eq!(one.spiffe_id(), other.spiffe_id());
+/// # Ok::<(), spiffe_peer::parse::InvalidId>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedPeer(Arc<Shared>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Shared {
+    peer: VerifiedPeer,
+    text: Box<str>,
+}
+
+impl From<VerifiedPeer> for SharedPeer {
+    fn from(peer: VerifiedPeer) -> Self {
+        let text = peer.spiffe_id.to_string().into_boxed_str();
+        Self(Arc::new(Shared { peer, text }))
+    }
+}
+
+impl Deref for SharedPeer {
+    type Target = VerifiedPeer;
+
+    fn deref(&self) -> &VerifiedPeer {
+        &self.0.peer
+    }
+}
+
 impl PeerIdentity {
     /// Vouches that `peer` comes out of a completed verification.
     ///
     /// This is the one way to make an identity. Everything that is decided later rests on it, so
     /// outside a verifier it belongs into tests alone. Search for its name to audit a code base.
     #[must_use]
-    pub fn assume_verified(peer: VerifiedPeer, connection: Connection) -> Self {
-        let text = peer.spiffe_id.to_string().into_boxed_str();
+    pub fn assume_verified(peer: impl Into<SharedPeer>, connection: Connection) -> Self {
         Self(Arc::new(Inner {
-            peer,
-            text,
+            peer: peer.into(),
             connection,
             resolved: ArcSwapOption::empty(),
         }))
@@ -90,7 +130,7 @@ impl PeerIdentity {
     /// The peer's SPIFFE ID as a text, `spiffe://trust-domain/path`.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0.text
+        &self.0.peer.0.text
     }
 
     /// The peer's trust domain.

@@ -35,6 +35,6 @@ mod pattern;
 pub use connection::Connection;
 #[cfg(feature = "axum")]
 pub use extract::NoPeerIdentity;
-pub use identity::{AuthMethod, Fingerprint, PeerIdentity, VerifiedPeer};
+pub use identity::{AuthMethod, Fingerprint, PeerIdentity, SharedPeer, VerifiedPeer};
 pub use pattern::{IdPattern, InvalidPattern};
 pub use spiffe::{SpiffeId, TrustDomain};

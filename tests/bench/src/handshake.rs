@@ -63,7 +63,7 @@ impl Side {
         let latest = live.current().ok_or("no identity")?;
         let chain = latest.identify(tls.peer_certificates(), SystemTime::now())?;
         let chain = chain.ok_or("a client without a certificate")?;
-        let peer = PeerIdentity::assume_verified(chain.to_peer(), Connection::new());
+        let peer = PeerIdentity::assume_verified(chain.peer().clone(), Connection::new());
         Ok(Some(peer))
     }
 }

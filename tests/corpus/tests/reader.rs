@@ -30,7 +30,7 @@ use x509_cert::Certificate;
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, SubjectAltName};
 
 /// What the verifier refuses and `x509-cert` takes, by what the verifier says of it.
-const STRICTER: [(&str, &str); 9] = [
+const STRICTER: [(&str, &str); 10] = [
     ("not DER", "what stands in a list is no value"),
     ("nested deeper than", "a bound"),
     ("values in the certificates", "a bound"),
@@ -39,6 +39,10 @@ const STRICTER: [(&str, &str); 9] = [
     ("more than 256 names", "a bound"),
     ("more than 16 KiB of names", "a bound"),
     ("SET OF ordering", "x509-cert sorts what DER wants sorted"),
+    (
+        "OBJECT IDENTIFIER not canonically",
+        "x509-cert takes a number of an OID that begins with a byte that adds nothing",
+    ),
     (
         "expected CONTEXT-SPECIFIC [3]",
         "unique identifiers, which path validation refuses, and fields that x509-cert skips",
@@ -171,6 +175,10 @@ fn rich(world: &World) -> Vec<Vec<u8>> {
                 der::oid("2.5.4.3"),
                 nested.clone(),
             ])])]);
+        }),
+        change(&|it| {
+            let padded = der::sequence([tlv(6, &[0x55, 4, 0x80, 3]), text.clone()]);
+            it.subject = der::sequence([der::set([padded])]);
         }),
         change(&|it| it.subject = der::sequence(vec![der::set(&people); 300])),
         change(&|it| it.raw_extensions = Some(der::explicit(3, [&unknown]))),

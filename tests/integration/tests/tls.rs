@@ -218,7 +218,7 @@ async fn an_open_connection_is_withdrawn_at_the_end_of_its_chain() {
     let chain = revision.identify(Some(&chain), SystemTime::now());
     let chain = chain.unwrap().unwrap();
     let connection = Connection::new();
-    let peer = PeerIdentity::assume_verified(chain.to_peer(), connection.clone());
+    let peer = PeerIdentity::assume_verified(chain.peer().clone(), connection.clone());
     let _watch = server.watch(chain, connection.clone());
     assert!(peer.is_current(), "control");
     tokio::time::timeout(Duration::from_secs(10), connection.withdrawn())

@@ -117,7 +117,8 @@ impl Life {
         }
         let reason = tokio::select! {
             () = self.ending.until_gone() => return End::Peaceful,
-            reason = self.told_to_end() => reason,
+            () = self.stop.cancelled() => Reason::Shutdown,
+            () = self.connection.close_requested() => self.asked(),
             reason = self.at_term() => reason,
         };
         self.ending.because(reason);
@@ -134,17 +135,17 @@ impl Life {
     /// Resolves when a connection that serves requests is to end.
     async fn over(&self) -> Reason {
         tokio::select! {
-            reason = self.told_to_end() => reason,
+            () = self.stop.cancelled() => Reason::Shutdown,
+            () = self.connection.close_requested() => self.asked(),
             reason = self.out_of_time() => reason,
         }
     }
 
-    async fn told_to_end(&self) -> Reason {
-        tokio::select! {
-            () = self.stop.cancelled() => Reason::Shutdown,
-            () = self.connection.close_requested() => {
-                if self.connection.is_withdrawn() { Reason::Identity } else { Reason::Asked }
-            }
+    fn asked(&self) -> Reason {
+        if self.connection.is_withdrawn() {
+            Reason::Identity
+        } else {
+            Reason::Asked
         }
     }
 

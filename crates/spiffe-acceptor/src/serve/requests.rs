@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use http::header::CONNECTION;
+use http::header::{CONNECTION, UPGRADE};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -44,11 +44,12 @@ impl<S> Requests<S> {
     }
 }
 
-/// Whether the client wants to close the connection after one answer. After CONNECT it goes on as
-/// something else.
+/// Whether the client wants to close the connection after one answer. After CONNECT or an upgrade it
+/// goes on as something else; hyper upgrades whatever `Connection` says.
 fn is_last<B>(request: &Request<B>) -> bool {
     request.version() == Version::HTTP_11
         && request.method() != Method::CONNECT
+        && !request.headers().contains_key(UPGRADE)
         && request
             .headers()
             .get(CONNECTION)

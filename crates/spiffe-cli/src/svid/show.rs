@@ -9,11 +9,7 @@ pub(super) fn describe(snapshot: &Snapshot) -> String {
     let mut text = String::new();
     for svid in snapshot.svids() {
         text.push_str(&line(svid));
-        let _ = writeln!(
-            text,
-            "  fingerprint {}",
-            svid.verified().to_peer().fingerprint
-        );
+        let _ = writeln!(text, "  fingerprint {}", svid.verified().peer().fingerprint);
         for certificate in svid.verified().certificates().take(1) {
             let _ = writeln!(text, "  key-sha256:{}", certificate.key_sha256());
         }

@@ -96,9 +96,23 @@ pub(super) fn all<'a, T>(
     Err(ErrorKind::TrailingData { decoded, remaining }.into())
 }
 
+/// In DER no number of an OID begins with a byte that adds nothing (X.690, section 8.19.2). `der` takes
+/// one that does, so that one extension could stand twice under two spellings of its OID.
+pub(super) fn oid(values: &mut Values<'_>) -> Result<ObjectIdentifier> {
+    let id = values.next::<ObjectIdentifier>()?;
+    let mut begins = true;
+    for byte in id.as_bytes() {
+        if begins && *byte == 0x80 {
+            return Err(Tag::ObjectIdentifier.non_canonical_error());
+        }
+        begins = byte & 0x80 == 0;
+    }
+    Ok(id)
+}
+
 pub(super) fn algorithm(values: &mut Values<'_>) -> Result<()> {
     values.list(|fields| {
-        fields.next::<ObjectIdentifier>()?;
+        oid(fields)?;
         if !fields.are_read() {
             fields.any()?;
         }
@@ -139,7 +153,7 @@ fn attributes(set: &[u8]) -> Result<()> {
             Some(Ordering::Greater) => return Err(ErrorKind::SetOrdering.into()),
         }
         all(contents(member, Tag::Sequence)?, |fields| {
-            fields.next::<ObjectIdentifier>()?;
+            oid(fields)?;
             fields.any()
         })?;
     }
@@ -164,7 +178,7 @@ pub(super) fn extensions<'a>(values: &mut Values<'a>) -> Result<&'a [u8]> {
 /// What an extension is about, and what it says.
 pub(super) fn extension<'a>(values: &mut Values<'a>) -> Result<(ObjectIdentifier, &'a [u8])> {
     values.list(|fields| {
-        let id = fields.next()?;
+        let id = oid(fields)?;
         fields.optional::<bool>()?;
         Ok((id, fields.next::<OctetStringRef<'a>>()?.as_bytes()))
     })

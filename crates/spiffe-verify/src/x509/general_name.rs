@@ -34,9 +34,9 @@ pub(super) fn uri<'a>(names: &mut Values<'a>) -> Result<Option<&'a str>> {
     Ok(None)
 }
 
-fn other(fields: &mut Values<'_>) -> Result<()> {
-    fields.next::<ObjectIdentifier>()?;
-    fields.tagged(TagNumber::N0).map(drop)
+fn other(parts: &mut Values<'_>) -> Result<()> {
+    fields::oid(parts)?;
+    parts.tagged(TagNumber::N0).map(drop)
 }
 
 fn edi_party(fields: &mut Values<'_>) -> Result<()> {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
-use spiffe_peer::{AuthMethod, Fingerprint, SpiffeId, VerifiedPeer};
+use spiffe_peer::{Fingerprint, SharedPeer, SpiffeId};
 
 use super::bundle::AuthorityId;
 use super::error::{X509Error, X509Fault};
@@ -17,13 +17,11 @@ use super::error::{X509Error, X509Fault};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedChain {
-    pub(super) id: SpiffeId,
+    pub(super) peer: SharedPeer,
     pub(super) leaf: VerifiedCertificate,
     pub(super) intermediates: Arc<[VerifiedCertificate]>,
     pub(super) public_key: Vec<u8>,
     pub(super) not_before: SystemTime,
-    pub(super) not_after: SystemTime,
-    pub(super) fingerprint: Fingerprint,
     pub(super) authority: AuthorityId,
 }
 
@@ -31,7 +29,7 @@ impl VerifiedChain {
     /// The ID in the leaf.
     #[must_use]
     pub fn spiffe_id(&self) -> &SpiffeId {
-        &self.id
+        &self.peer.spiffe_id
     }
 
     pub(super) fn authority(&self) -> &AuthorityId {
@@ -65,37 +63,32 @@ impl VerifiedChain {
     /// The earliest end of the chain, root included.
     #[must_use]
     pub fn not_after(&self) -> SystemTime {
-        self.not_after
+        self.peer.not_after
     }
 
     /// Whether a chain that was verified earlier would still be valid at `now`.
     #[must_use]
     pub fn is_valid_at(&self, now: SystemTime) -> bool {
-        self.not_before <= now && now < self.not_after
+        self.not_before <= now && now < self.peer.not_after
     }
 
     /// The peer that has shown in a TLS handshake that it holds the leaf's key.
     #[must_use]
-    pub fn to_peer(&self) -> VerifiedPeer {
-        VerifiedPeer {
-            spiffe_id: self.id.clone(),
-            not_after: self.not_after,
-            fingerprint: self.fingerprint,
-            method: AuthMethod::MtlsX509Svid,
-        }
+    pub fn peer(&self) -> &SharedPeer {
+        &self.peer
     }
 
     /// The error with which this chain is refused although it is valid: `entry` of a deny-list
     /// names it.
     #[must_use]
     pub fn denied_by(&self, entry: impl fmt::Display) -> X509Error {
-        X509Error::with_detail(X509Fault::Denied, entry).claimed_by(&self.id)
+        X509Error::with_detail(X509Fault::Denied, entry).claimed_by(&self.peer.spiffe_id)
     }
 
     /// The error with which this chain is refused although it is valid: its peer is not let in.
     #[must_use]
     pub fn not_admitted(&self, reason: impl fmt::Display) -> X509Error {
-        X509Error::with_detail(X509Fault::NotAdmitted, reason).claimed_by(&self.id)
+        X509Error::with_detail(X509Fault::NotAdmitted, reason).claimed_by(&self.peer.spiffe_id)
     }
 }
 

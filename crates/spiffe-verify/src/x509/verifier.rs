@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use sha2::{Digest, Sha256};
-use spiffe_peer::{Fingerprint, SpiffeId, TrustDomain};
+use spiffe_peer::{AuthMethod, Fingerprint, SpiffeId, TrustDomain, VerifiedPeer};
 use webpki::{
-    Cert, EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage,
+    Cert, EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter, KeyUsage,
     RequiredEkuNotFoundContext, VerifiedPath,
 };
 
@@ -45,31 +45,28 @@ pub enum Purpose {
 /// section 4.4).
 struct Usage(Purpose);
 
+const CLIENT_AUTH: &[u8] = &[43, 6, 1, 5, 5, 7, 3, 2];
+const SERVER_AUTH: &[u8] = &[43, 6, 1, 5, 5, 7, 3, 1];
+
 impl ExtendedKeyUsageValidator for Usage {
+    /// Compares usages as they are written: `webpki` decodes several spellings to one number.
     fn validate(&self, named: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
-        let wanted: &[(KeyUsage, &[usize])] = &[
-            (KeyUsage::client_auth(), KeyUsage::CLIENT_AUTH_REPR),
-            (KeyUsage::server_auth(), KeyUsage::SERVER_AUTH_REPR),
-        ];
-        let wanted = match self.0 {
-            Purpose::Client => wanted.get(..1),
-            Purpose::Server => wanted.get(1..),
-            Purpose::Both => Some(wanted),
+        let wanted: &[(KeyUsage, &[u8])] = match self.0 {
+            Purpose::Client => &[(KeyUsage::client_auth(), CLIENT_AUTH)],
+            Purpose::Server => &[(KeyUsage::server_auth(), SERVER_AUTH)],
+            Purpose::Both => &[
+                (KeyUsage::client_auth(), CLIENT_AUTH),
+                (KeyUsage::server_auth(), SERVER_AUTH),
+            ],
         };
-        let present = named
-            .map(|id| Ok(id?.to_decoded_oid()))
-            .collect::<Result<Vec<_>, webpki::Error>>()?;
-        let lacks = |oid: &[usize]| !present.is_empty() && !present.iter().any(|id| id == oid);
-        match wanted
-            .unwrap_or_default()
-            .iter()
-            .find(|(_, oid)| lacks(oid))
-        {
+        let present = named.collect::<Result<Vec<_>, webpki::Error>>()?;
+        let lacks = |oid: &[u8]| !present.is_empty() && !present.contains(&KeyPurposeId::new(oid));
+        match wanted.iter().find(|(_, oid)| lacks(oid)) {
             None => Ok(()),
             Some((required, _)) => Err(webpki::Error::RequiredEkuNotFoundContext(
                 RequiredEkuNotFoundContext {
                     required: *required,
-                    present,
+                    present: present.iter().map(KeyPurposeId::to_decoded_oid).collect(),
                 },
             )),
         }
@@ -293,14 +290,18 @@ fn chain_of(
         return Err(X509Error::new(X509Fault::NotYetValid));
     }
     let public_key = leaf.public_key();
+    let peer = VerifiedPeer {
+        spiffe_id: id,
+        not_after,
+        fingerprint: Fingerprint::from_sha256(Sha256::digest(presented.leaf_der).into()),
+        method: AuthMethod::MtlsX509Svid,
+    };
     Ok(VerifiedChain {
+        peer: peer.into(),
         leaf: VerifiedCertificate::new(leaf.serial(), public_key),
         intermediates: issuers.certificates.clone(),
         public_key: public_key.to_owned(),
-        id,
         not_before,
-        not_after,
-        fingerprint: Fingerprint::from_sha256(Sha256::digest(presented.leaf_der).into()),
         authority: issuers.authority,
     })
 }

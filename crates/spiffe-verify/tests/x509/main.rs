@@ -68,7 +68,7 @@ fn a_good_chain_is_an_identity() {
             verify_at(&chain, &[&authority.bundle()], purpose, SystemTime::now()).unwrap();
         assert_eq!(verified.spiffe_id().to_string(), ID);
         assert!(verified.is_valid_at(SystemTime::now()));
-        assert_eq!(verified.to_peer().spiffe_id.to_string(), ID);
+        assert_eq!(verified.peer().spiffe_id.to_string(), ID);
     }
 }
 

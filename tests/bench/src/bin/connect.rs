@@ -41,6 +41,12 @@ fn main() -> Result<ExitCode, Failure> {
         None => None,
     };
 
+    ours.keep_apart()?;
+    bare.keep_apart()?;
+    if let Some((nginx, _)) = &nginx {
+        nginx.keep_apart()?;
+    }
+
     let mut rows = Vec::new();
     for sessions in [Sessions::None, Sessions::Kept] {
         rows.extend(compare(sessions, &svids, &ours, &bare, nginx.as_ref())?);

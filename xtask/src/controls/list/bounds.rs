@@ -93,8 +93,8 @@ pub(super) const CONTROLS: [Control; 8] = [
         without: "a connection without requests stays open while anything comes over it",
         edits: &[Edit {
             file: "crates/spiffe-acceptor/src/serve/life.rs",
-            text: "since + allowed.min(FAR)",
-            replacement: "since + allowed.max(FAR)",
+            text: "        allowed.min(FAR)",
+            replacement: "        allowed.max(FAR)",
         }],
         test: integration(
             "floods",
