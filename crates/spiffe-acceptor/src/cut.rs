@@ -87,14 +87,13 @@ impl Cut {
         if self.is_due() {
             return Poll::Ready(());
         }
-        let (is_driven, ending) = (self.is_driven, self.ending.clone());
-        let (connection, grace) = (self.connection.clone(), self.grace);
-        let waiter = self.waiter(half);
-        waiter.waker = Some(cx.waker().clone());
-        if is_driven {
-            return ending.poll_cut(half, cx);
+        self.waiter(half).waker = Some(cx.waker().clone());
+        if self.is_driven {
+            return self.ending.poll_cut(half, cx);
         }
-        waiter
+        let (connection, ending, grace) =
+            (self.connection.clone(), self.ending.clone(), self.grace);
+        self.waiter(half)
             .until_due
             // It is polled once for each waker: a task whose budget is spent must not make it skip that.
             .get_or_insert_with(|| Box::pin(unconstrained(until_due(connection, grace, ending))))

@@ -258,7 +258,7 @@ struct Refused<IO> {
 enum Left<IO> {
     /// Nothing has been said yet.
     Greeting(IO),
-    /// The alert has been sent.
+    /// An alert is on its way: it may still be held, and leaves with the shutdown.
     Plain(Gathering<IO>),
     /// TLS itself was fine.
     Tls(Box<TlsStream<Gathering<IO>>>),

@@ -23,9 +23,10 @@ pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 /// What a task may take beyond the deadline that it keeps itself.
 pub(super) const LEAVE_BEHIND: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether a connection is idle, in the time that it may be: it ends up to a
-/// part of that later.
+/// How often it is looked whether a connection is idle, in the time that it may be so: it ends up to
+/// an eighth later.
 const LOOKS: u32 = 8;
+const SHORTEST_LOOK: Duration = Duration::from_millis(1);
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,7 +165,7 @@ impl Life {
     async fn out_of_time(&self) -> Reason {
         let (mut begun, mut quiet_looks) = (0, Some(0));
         loop {
-            let next = Instant::now() + self.idle_allowed() / LOOKS;
+            let next = Instant::now() + (self.idle_allowed() / LOOKS).max(SHORTEST_LOOK);
             match self.term {
                 Some((at, reason)) if at <= next => {
                     tokio::time::sleep_until(at).await;

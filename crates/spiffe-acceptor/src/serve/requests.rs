@@ -75,7 +75,7 @@ where
         let may_upgrade =
             request.method() == Method::CONNECT && request.version() == Version::HTTP_2;
         let step = match vouch(&mut request, self.peer.as_ref()) {
-            Ok(()) => Step::begin(self.app.clone(), request),
+            Ok(()) => Step::begin(&self.app, request),
             Err(refusal) => Step::known(Ok(refusal)),
         };
         Answer {
@@ -112,19 +112,22 @@ where
     R: Default,
 {
     /// An application is nearly always ready: then it has the request before anything is kept.
-    fn begin(mut app: S, request: Request<B>) -> Self {
-        let begin =
-            AssertUnwindSafe(
-                || match app.poll_ready(&mut Context::from_waker(Waker::noop())) {
-                    Poll::Ready(Ok(())) => Self::Works {
-                        future: app.call(request),
-                    },
-                    Poll::Ready(Err(error)) => Self::known(Err(error.into())),
-                    Poll::Pending => Self::Waits {
-                        for_app: Some(Box::new((app, request))),
-                    },
+    fn begin(app: &S, request: Request<B>) -> Self
+    where
+        S: Clone,
+    {
+        let begin = AssertUnwindSafe(|| {
+            let mut app = app.clone();
+            match app.poll_ready(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok(())) => Self::Works {
+                    future: app.call(request),
                 },
-            );
+                Poll::Ready(Err(error)) => Self::known(Err(error.into())),
+                Poll::Pending => Self::Waits {
+                    for_app: Some(Box::new((app, request))),
+                },
+            }
+        });
         catch_unwind(begin).unwrap_or_else(|_| Self::known(Ok(panicked())))
     }
 

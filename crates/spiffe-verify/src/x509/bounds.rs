@@ -2,8 +2,7 @@
 
 use super::error::{X509Error, X509Fault};
 
-/// `der` sorts the members of a SET one by one, so that a name with thousands of attributes costs
-/// their square. Names that people give have one attribute, rarely two.
+/// The attributes of one part of a name: those that people give have one, rarely two.
 const MAX_SET: usize = 8;
 
 const MAX_DEPTH: usize = 16;
