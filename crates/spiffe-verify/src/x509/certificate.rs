@@ -1,7 +1,7 @@
 use std::time::SystemTime;
 
 use der::asn1::{BitStringRef, IntRef, ObjectIdentifier};
-use der::{Length, Tag, TagNumber};
+use der::{Tag, TagNumber};
 use spiffe_peer::{SpiffeId, parse};
 
 use super::bounds::Budget;
@@ -21,8 +21,8 @@ const MAX_EXTENSIONS: usize = 64;
 const MAX_NAMES: usize = 256;
 const MAX_NAMES_BYTES: usize = 16 * 1024;
 
-/// Twenty bytes (RFC 5280, section 4.1.2.2), and the zero that DER puts before some of them.
-const MAX_SERIAL: Length = Length::new(21);
+/// Of a serial number, without the zero that DER puts before some (RFC 5280, section 4.1.2.2).
+const MAX_SERIAL_BYTES: usize = 20;
 
 /// The version that is the third, as it is written.
 const VERSION_3: u8 = 2;
@@ -73,8 +73,27 @@ impl<'a> Certificate<'a> {
             names: None,
             constrains_names: false,
         };
+        certificate.check_serial()?;
         certificate.read_extensions()?;
         Ok(certificate)
+    }
+
+    /// Deny-lists name serial numbers by their bytes: -1 and 255 would be one.
+    fn check_serial(&self) -> Result<(), X509Error> {
+        let is_negative = (self.signed.serial.as_bytes().first()).is_some_and(|byte| *byte > 0x7f);
+        if is_negative {
+            return Err(X509Error::with_detail(
+                X509Fault::Malformed,
+                "a serial number is negative",
+            ));
+        }
+        if self.serial_bytes().len() > MAX_SERIAL_BYTES {
+            return Err(X509Error::with_detail(
+                X509Fault::Malformed,
+                format_args!("a serial number has more than {MAX_SERIAL_BYTES} bytes"),
+            ));
+        }
+        Ok(())
     }
 
     fn read_extensions(&mut self) -> Result<(), X509Error> {
@@ -129,13 +148,18 @@ impl<'a> Certificate<'a> {
         self.signed.not_after
     }
 
-    /// The serial number in lower-case hexadecimal digits, as logs and deny-lists write it: two for
-    /// each byte, without the zero that DER puts before a number whose first bit is set.
-    pub(super) fn serial(&self) -> String {
-        let bytes = match self.signed.serial.as_bytes() {
+    /// Without the zero that DER puts before a number whose first bit is set.
+    fn serial_bytes(&self) -> &'a [u8] {
+        match self.signed.serial.as_bytes() {
             [0, number @ ..] if !number.is_empty() => number,
             bytes => bytes,
-        };
+        }
+    }
+
+    /// The serial number in lower-case hexadecimal digits, as logs and deny-lists write it: two for
+    /// each byte.
+    pub(super) fn serial(&self) -> String {
+        let bytes = self.serial_bytes();
         let mut digits = String::with_capacity(2 * bytes.len());
         for byte in bytes {
             let both = [byte >> 4, byte & 0xf].map(u32::from);
@@ -233,9 +257,6 @@ impl<'a> Signed<'a> {
             return Err(Tag::Integer.value_error());
         }
         let serial = values.next::<IntRef<'a>>()?;
-        if serial.len() > MAX_SERIAL {
-            return Err(Tag::Integer.value_error());
-        }
         fields::algorithm(values)?;
         let issuer = fields::name(values)?;
         let (not_before, not_after) =

@@ -144,7 +144,7 @@ type Change<'a> = Box<dyn Fn(&mut Template) + 'a>;
 /// What is signed, and wrong.
 fn fields(cases: &mut Cases, world: &World) {
     let version = |number: u8| der::explicit(0, [der::integer(&[number])]);
-    let rows: [(&str, &str, Change<'_>, _); 16] = [
+    let rows: [(&str, &str, Change<'_>, _); 18] = [
         (
             "version-1",
             "Version 1 with extensions.",
@@ -191,6 +191,18 @@ fn fields(cases: &mut Cases, world: &World) {
             "serial-octets",
             "A serial number that is an OCTET STRING.",
             Box::new(|it| it.serial = der::octets(&[0x41])),
+            Malformed,
+        ),
+        (
+            "serial-negative",
+            "The serial number is -1, whose byte is that of 255.",
+            Box::new(|it| it.serial = der::integer(&[0xff])),
+            Malformed,
+        ),
+        (
+            "serial-of-21-bytes",
+            "A serial number of one byte too many.",
+            Box::new(|it| it.serial = der::unsigned(&[0x41; 21])),
             Malformed,
         ),
         (
@@ -271,7 +283,9 @@ fn issuers(cases: &mut Cases, world: &World) {
     let template = world.authority("intermediate", key);
     let root = &world.own.root;
     let twice = template.clone().and(ext::key_usage(ext::DIGITAL_SIGNATURE));
-    let rows: [(&str, &str, Vec<u8>); 5] = [
+    let serial = |serial: Vec<u8>| template.clone().change(|it| it.serial = serial);
+    let appoint = |template: Template| template.sign(&root.name, &root.key, Scheme::Usual);
+    let rows: [(&str, &str, Vec<u8>); 7] = [
         (
             "intermediate-trailing-byte",
             "A byte follows the intermediate.",
@@ -295,7 +309,17 @@ fn issuers(cases: &mut Cases, world: &World) {
         (
             "intermediate-key-usage-twice",
             "Key usage stands twice in the intermediate.",
-            twice.sign(&root.name, &root.key, Scheme::Usual),
+            appoint(twice),
+        ),
+        (
+            "intermediate-serial-negative",
+            "The serial number of the intermediate is -1, whose byte is that of 255.",
+            appoint(serial(der::integer(&[0xff]))),
+        ),
+        (
+            "intermediate-serial-of-21-bytes",
+            "A serial number of the intermediate of one byte too many.",
+            appoint(serial(der::unsigned(&[0x41; 21]))),
         ),
     ];
     for (class, description, intermediate) in rows {

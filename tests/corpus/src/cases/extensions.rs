@@ -21,7 +21,7 @@ pub(super) fn add(cases: &mut Cases, world: &World) {
         .clone();
     let ber = |raw: Vec<u8>| good.clone().with(san.clone().critical_as(raw));
     let raw = |field: Vec<u8>| good.clone().change(|it| it.raw_extensions = Some(field));
-    let rows: [(&str, &str, Template); 12] = [
+    let rows: [(&str, &str, Template); 13] = [
         (
             "critical-ber-true",
             "`critical` is true as BER writes it, 01.",
@@ -51,6 +51,16 @@ pub(super) fn add(cases: &mut Cases, world: &World) {
             "key-usage-twice",
             "Key usage stands twice, and does not agree.",
             good.clone().and(ext::key_usage(ext::KEY_CERT_SIGN)),
+        ),
+        (
+            "extension-in-two-spellings",
+            "The names stand twice, with two IDs: once under an OID with a byte that adds nothing.",
+            raw(der::explicit(
+                3,
+                [der::sequence(
+                    std::iter::once(names_in_another_spelling()).chain(list(&good)),
+                )],
+            )),
         ),
         (
             "extensions-untagged",
@@ -99,6 +109,11 @@ pub(super) fn add(cases: &mut Cases, world: &World) {
             world.shown(&leaf),
         );
     }
+}
+
+fn names_in_another_spelling() -> Vec<u8> {
+    let names = der::sequence([ext::uri("spiffe://example.org/service/other")]);
+    der::sequence([der::tlv(6, &[0x55, 0x1d, 0x80, 0x11]), der::octets(&names)])
 }
 
 fn many_extensions(leaf: &Template) -> Template {

@@ -25,7 +25,7 @@ fn leaves(cases: &mut Cases, world: &World) {
         let serial = der::integer(contents);
         leaf().change(|it| it.serial = serial)
     };
-    let rows: [(&str, &str, Template, &[u8]); 22] = [
+    let rows: [(&str, &str, Template, &[u8]); 23] = [
         (
             "no-extended-key-usage",
             "Extended key usage is absent.",
@@ -157,6 +157,12 @@ fn leaves(cases: &mut Cases, world: &World) {
             "serial-of-20-bytes",
             "A serial number of 20 bytes.",
             serial(&[0x7f; 20]),
+            &[29],
+        ),
+        (
+            "serial-of-20-bytes-and-a-zero",
+            "A serial number of 20 bytes whose first bit is set, so that DER puts a zero before it.",
+            leaf().change(|it| it.serial = der::unsigned(&[0xff; 20])),
             &[29],
         ),
         (

@@ -299,6 +299,30 @@ fn extended(cases: &mut Cases, world: &World) {
         ExtendedKeyUsage,
         world.shown(&world.leaf(ID).with(raw(der::sequence([Vec::new()])))),
     );
+    for (class, description, before) in [
+        (
+            "extended-key-usage-in-another-spelling",
+            "Extended key usage names both ends, each by an OID with a byte that adds nothing.",
+            &[0x80_u8][..],
+        ),
+        (
+            "extended-key-usage-beyond-56-bits",
+            "Extended key usage names what is both ends only where 56 bits of a number count.",
+            &[0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80],
+        ),
+    ] {
+        let usages = [1, 2].map(|last| {
+            let purposes: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3];
+            der::tlv(6, &[purposes, before, &[last]].concat())
+        });
+        cases.bad(
+            &format!("leaf::{class}"),
+            description,
+            (&[28], &[22, 35]),
+            ExtendedKeyUsage,
+            world.shown(&world.leaf(ID).with(raw(der::sequence(usages)))),
+        );
+    }
     cases.bad(
         "leaf::extended-key-usage-twice",
         "Two extended key usages, one for each end.",

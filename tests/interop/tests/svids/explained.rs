@@ -223,7 +223,11 @@ pub const EXPLAINED: &[Explained] = &[
     },
     Explained {
         classes: &[
+            "encoding::intermediate-serial-negative",
+            "encoding::intermediate-serial-of-21-bytes",
             "encoding::serial-empty",
+            "encoding::serial-negative",
+            "encoding::serial-of-21-bytes",
             "encoding::serial-of-40-bytes",
             "encoding::serial-padded",
         ],
@@ -236,6 +240,12 @@ pub const EXPLAINED: &[Explained] = &[
         oracle: true,
         stock: true,
         why: "RFC 5280, section 4.2, forbids an extension that stands twice; the others check it only of extensions they know.",
+    },
+    Explained {
+        classes: &["encoding::extension-in-two-spellings"],
+        oracle: true,
+        stock: true,
+        why: "An OID in a spelling that DER forbids is unknown to the others, who skip the extension; ours refuses it, since another reader could take it for a second list of names.",
     },
     Explained {
         classes: &[

@@ -9,7 +9,7 @@ const CERTIFICATE: &str = "crates/spiffe-verify/src/x509/certificate.rs";
 const NO_HEADER: &str = "invariant_1_no_header_becomes_identity";
 const ONE_URI: &str = "invariant_2_a_leaf_without_exactly_one_uri_has_no_identity";
 
-pub(super) const CONTROLS: [Control; 16] = [
+pub(super) const CONTROLS: [Control; 18] = [
     Control {
         name: "forwarded-headers",
         invariant: 1,
@@ -175,6 +175,28 @@ pub(crate) fn system_time(",
             file: CERTIFICATE,
             text: "            if ids.contains(&id) {",
             replacement: "            if ids.contains(&id) && false {",
+        }],
+        test: of_crate("corpus", "verifier", CORPUS),
+    },
+    Control {
+        name: "extension-in-two-spellings",
+        invariant: 2,
+        without: "an extension may stand twice if its OID is written in two ways",
+        edits: &[Edit {
+            file: "crates/spiffe-verify/src/x509/fields.rs",
+            text: "        if begins && *byte == 0x80 {",
+            replacement: "        if begins && *byte == 0x80 && false {",
+        }],
+        test: of_crate("corpus", "verifier", CORPUS),
+    },
+    Control {
+        name: "negative-serial",
+        invariant: 5,
+        without: "two certificates of one issuer have one serial number for a deny-list: -1 and 255",
+        edits: &[Edit {
+            file: CERTIFICATE,
+            text: "        if is_negative {",
+            replacement: "        if is_negative && false {",
         }],
         test: of_crate("corpus", "verifier", CORPUS),
     },

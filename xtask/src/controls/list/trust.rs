@@ -15,7 +15,7 @@ const EVERY_GIVEN: &str = r"        let everything: Vec<_> = material
             .collect();
         for domain in everything.iter().filter(|domain| own != Some(*domain)) {";
 
-pub(super) const CONTROLS: [Control; 15] = [
+pub(super) const CONTROLS: [Control; 16] = [
     Control {
         name: "pooled-bundles",
         invariant: 3,
@@ -218,8 +218,19 @@ pub(super) const CONTROLS: [Control; 15] = [
         without: "extended key usage is not held against the role",
         edits: &[Edit {
             file: VERIFIER,
-            text: "let lacks = |oid: &[usize]| !present.is_empty()",
-            replacement: "let lacks = |oid: &[usize]| false && !present.is_empty()",
+            text: "let lacks = |oid: &[u8]| !present.is_empty()",
+            replacement: "let lacks = |oid: &[u8]| false && !present.is_empty()",
+        }],
+        test: of_crate("corpus", "verifier", "each_case_gets_its_verdict"),
+    },
+    Control {
+        name: "role-in-another-spelling",
+        invariant: 2,
+        without: "extended key usages are compared as numbers: several spellings are one",
+        edits: &[Edit {
+            file: VERIFIER,
+            text: "!present.contains(&KeyPurposeId::new(oid))",
+            replacement: "{\n            let wanted = KeyPurposeId::new(oid).to_decoded_oid();\n            !present.iter().any(|it| it.to_decoded_oid() == wanted)\n        }",
         }],
         test: of_crate("corpus", "verifier", "each_case_gets_its_verdict"),
     },

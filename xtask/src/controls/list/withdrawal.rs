@@ -8,7 +8,7 @@ const SWAP: &str = "                swap.send_replace(next.clone());";
 
 const OPEN_CONNECTIONS: &str = "invariant_5_trust_that_is_gone_is_gone_for_open_connections_too";
 
-pub(super) const CONTROLS: [Control; 24] = [
+pub(super) const CONTROLS: [Control; 26] = [
     Control {
         name: "remembered-for-ever",
         invariant: 5,
@@ -297,6 +297,20 @@ pub(super) const CONTROLS: [Control; 24] = [
         ),
     },
     Control {
+        name: "stream-without-budget",
+        invariant: 5,
+        without: "a stream whose task had nothing left to spend sleeps through the end of the trust",
+        edits: &[Edit {
+            file: "crates/spiffe-acceptor/src/cut.rs",
+            text: "Box::pin(unconstrained(until_due(connection, grace, ending)))",
+            replacement: "Box::pin(until_due(connection, grace, ending))",
+        }],
+        test: unit(
+            "spiffe-acceptor",
+            "cut::tests::a_withdrawal_wakes_a_stream_whose_first_wait_began_without_budget",
+        ),
+    },
+    Control {
         name: "resumed-and-not-verified",
         invariant: 6,
         without: "the chain of a resumed session is taken as it was kept, on either side",
@@ -350,6 +364,20 @@ pub(super) const CONTROLS: [Control; 24] = [
         test: integration(
             "ends_of_trust",
             "a_runtime_that_stood_still_serves_nothing_after_the_end",
+        ),
+    },
+    Control {
+        name: "upgraded-and-shut-down",
+        invariant: 7,
+        without: "a connection that is upgraded although it said close is taken for one that ends",
+        edits: &[Edit {
+            file: "crates/spiffe-acceptor/src/serve/requests.rs",
+            text: "        && !request.headers().contains_key(UPGRADE)\n",
+            replacement: "        && (true || !request.headers().contains_key(UPGRADE))\n",
+        }],
+        test: integration(
+            "last_answers",
+            "a_connection_that_is_upgraded_goes_on_although_it_said_close",
         ),
     },
 ];
