@@ -29,12 +29,16 @@ mod connection;
 #[cfg(feature = "axum")]
 mod extract;
 mod identity;
+mod matcher;
 pub mod parse;
+mod path;
 mod pattern;
 
 pub use connection::Connection;
 #[cfg(feature = "axum")]
 pub use extract::NoPeerIdentity;
 pub use identity::{AuthMethod, Fingerprint, PeerIdentity, SharedPeer, VerifiedPeer};
+pub use matcher::IdMatcher;
+pub use path::InvalidPath;
 pub use pattern::{IdPattern, InvalidPattern};
 pub use spiffe::{SpiffeId, TrustDomain};

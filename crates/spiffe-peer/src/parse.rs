@@ -78,6 +78,14 @@ pub fn trust_domain_id(text: &str) -> Result<TrustDomain, InvalidId> {
     Ok(id.trust_domain().clone())
 }
 
+/// Judges the path of an ID, from its first `/` on, by the same grammar.
+pub(crate) fn path(text: &str) -> Result<(), String> {
+    match read_id(&format!("{SCHEME}x{text}")) {
+        Ok(_) => Ok(()),
+        Err((why, _)) => Err(why),
+    }
+}
+
 /// Why a text is refused, and what its author may have meant; nobody has tried that yet.
 type Refused = (String, Option<String>);
 
