@@ -5,7 +5,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
 
-use crate::PeerIdentity;
+use crate::{PathMismatch, PeerIdentity, SpiffePath};
 
 /// The refusal of a handler that needs a [`PeerIdentity`] where there is none, or one that has
 /// ended: 401 with a constant body.
@@ -115,4 +115,84 @@ mod tests {
         connection.withdraw();
         assert!(extracted(Some(withdrawn)).await.is_none());
     }
+}
+
+/// The refusal of a handler that takes a [`SpiffePath`]: 401 where the request has no current
+/// [`PeerIdentity`], 403 where its ID has another shape. Both bodies are constant; what was wrong is
+/// for logs.
+///
+/// ```
+/// use axum_core::response::IntoResponse;
+/// use spiffe_peer::{NoPeerIdentity, TypedIdRejection};
+///
+/// let refusal = TypedIdRejection::from(NoPeerIdentity::default());
+/// assert_eq!(refusal.into_response().status(), 401);
+/// ```
+#[derive(Debug)]
+pub struct TypedIdRejection(Refused);
+
+#[derive(Debug)]
+enum Refused {
+    Nobody(NoPeerIdentity),
+    OtherShape(PathMismatch),
+}
+
+impl From<NoPeerIdentity> for TypedIdRejection {
+    fn from(error: NoPeerIdentity) -> Self {
+        Self(Refused::Nobody(error))
+    }
+}
+
+impl From<PathMismatch> for TypedIdRejection {
+    fn from(error: PathMismatch) -> Self {
+        Self(Refused::OtherShape(error))
+    }
+}
+
+impl IntoResponse for TypedIdRejection {
+    fn into_response(self) -> Response {
+        match self.0 {
+            Refused::Nobody(error) => error.into_response(),
+            Refused::OtherShape(_) => (StatusCode::FORBIDDEN, "forbidden\n").into_response(),
+        }
+    }
+}
+
+impl std::fmt::Display for TypedIdRejection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Refused::Nobody(error) => error.fmt(f),
+            Refused::OtherShape(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for TypedIdRejection {}
+
+/// What a derived extractor does.
+///
+/// # Errors
+///
+/// [`TypedIdRejection`] where there is no current identity, or its ID has another shape.
+pub fn typed_id<T: SpiffePath>(parts: &Parts) -> Result<T, TypedIdRejection> {
+    let peer = current(parts).ok_or(NoPeerIdentity)?;
+    Ok(T::from_id(peer.spiffe_id())?)
+}
+
+/// Here and not in the derive macro, since only this crate knows whether its feature is on.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __typed_id_extractor {
+    ($name:ident) => {
+        impl<S: ::core::marker::Sync> $crate::__private::FromRequestParts<S> for $name {
+            type Rejection = $crate::TypedIdRejection;
+
+            async fn from_request_parts(
+                parts: &mut $crate::__private::Parts,
+                _state: &S,
+            ) -> ::core::result::Result<Self, Self::Rejection> {
+                $crate::__private::typed_id(parts)
+            }
+        }
+    };
 }

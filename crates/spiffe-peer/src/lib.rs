@@ -21,7 +21,8 @@
 //!
 //! | feature | gives |
 //! |---|---|
-//! | `axum` | `FromRequestParts` for [`PeerIdentity`] and for `Option<PeerIdentity>` |
+//! | `axum` | `FromRequestParts` for [`PeerIdentity`], for `Option<PeerIdentity>` and for each derived [`SpiffePath`] |
+//! | `macros` (default) | `#[derive(SpiffePath)]` |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -29,16 +30,40 @@ mod connection;
 #[cfg(feature = "axum")]
 mod extract;
 mod identity;
+mod literal;
 mod matcher;
 pub mod parse;
 mod path;
 mod pattern;
+mod typed;
 
 pub use connection::Connection;
 #[cfg(feature = "axum")]
-pub use extract::NoPeerIdentity;
+pub use extract::{NoPeerIdentity, TypedIdRejection};
 pub use identity::{AuthMethod, Fingerprint, PeerIdentity, SharedPeer, VerifiedPeer};
 pub use matcher::IdMatcher;
 pub use path::InvalidPath;
 pub use pattern::{IdPattern, InvalidPattern};
 pub use spiffe::{SpiffeId, TrustDomain};
+#[cfg(feature = "macros")]
+pub use spiffe_peer_macros::SpiffePath;
+pub use typed::{PathMismatch, SpiffePath};
+
+/// For the code that the macros of this crate write; no part of its interface.
+#[doc(hidden)]
+pub mod __private {
+    #[cfg(feature = "axum")]
+    pub use crate::extract::typed_id;
+    pub use crate::literal::{assert_pattern, checked_pattern};
+    #[cfg(feature = "axum")]
+    pub use axum_core::extract::FromRequestParts;
+    #[cfg(feature = "axum")]
+    pub use http::request::Parts;
+}
+
+#[cfg(not(feature = "axum"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __typed_id_extractor {
+    ($name:ident) => {};
+}
