@@ -6,8 +6,8 @@ use std::time::Duration;
 use spiffe_peer::SpiffeId;
 use spiffe_verify::{JwtFault, JwtVerifier};
 use tokio::runtime::Handle;
+use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +46,6 @@ const LONGEST_REFUSAL: Duration = Duration::from_secs(2);
 /// The tokens of one source. A caller who finds one takes no turn behind anybody who waits.
 pub(crate) struct Cache {
     keeper: Arc<Keeper>,
-    snapshots: watch::Receiver<Arc<Snapshot>>,
     authority: BoundedAuthority,
     runtime: Handle,
     stop: CancellationToken,
@@ -62,7 +61,6 @@ impl Cache {
     ) -> Arc<Self> {
         let cache = Arc::new(Self {
             keeper: keeper.clone(),
-            snapshots: keeper.snapshots(),
             authority: BoundedAuthority::new(authority),
             runtime: Handle::current(),
             stop: stop.clone(),
@@ -121,7 +119,7 @@ impl Cache {
 
     /// An ID as far as this process has it at this moment.
     fn own_id(&self, id: Option<&SpiffeId>) -> Result<SpiffeId, JwtSvidError> {
-        let snapshot = self.snapshot();
+        let snapshot = self.keeper.current();
         if self.stop.is_cancelled() {
             return Err(Why::Closed.into());
         }
@@ -161,7 +159,7 @@ impl Cache {
         let verifier = JwtVerifier::new(self.keeper.provider().clone(), audience)
             .map_err(|_| Why::Audience(InvalidAudience::Blank))?;
         let deadline = Instant::now() + BUNDLE_LAG;
-        let mut snapshots = self.snapshots.clone();
+        let mut snapshots = self.keeper.snapshots();
         loop {
             let snapshot = snapshots.borrow_and_update().clone();
             let bundle = snapshot.jwt_bundle(key.id.trust_domain());
@@ -223,7 +221,7 @@ impl Cache {
     }
 
     fn changed(&self, change: Option<&Change>) {
-        let snapshot = self.snapshot();
+        let snapshot = self.keeper.current();
         let mut slots = self.slots();
         // An identity that has gone and come back since then has new tokens.
         if let Some(gone) = change.filter(|change| change.after().is_none()) {
@@ -256,12 +254,8 @@ impl Cache {
         Moment {
             now: self.keeper.now(),
             instant: Instant::now(),
-            revision: self.snapshots.borrow().revision(),
+            revision: self.keeper.current().revision(),
         }
-    }
-
-    fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshots.borrow().clone()
     }
 
     fn observe(&self) {

@@ -1,5 +1,9 @@
+use std::pin::pin;
+use std::task::{Context, Wake, Waker};
+
 use super::*;
 use crate::DenyList;
+use crate::jwt::slots::Outcome;
 
 fn withdraw() -> Step {
     Box::new(|sink| sink.withdraw("the entry is gone"))
@@ -190,4 +194,40 @@ async fn the_end_of_the_source_ends_every_request_and_task() {
         tokio::task::yield_now().await;
     }
     assert!(asked.answer.is_closed());
+}
+
+/// Asks for a token in the moment in which it is told of a new status.
+struct AsksWhenTold {
+    source: Source,
+    answer: Mutex<Option<Outcome>>,
+}
+
+impl Wake for AsksWhenTold {
+    fn wake(self: Arc<Self>) {
+        let asked = self.source.jwt_svid(["stock"]).now_or_never();
+        *self.answer.lock().unwrap() = asked;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_sees_the_denial_gets_no_token_any_more() {
+    let mut world = World::new().await;
+    world.fetched("stock", LIFE).await;
+    let told = Arc::new(AsksWhenTold {
+        source: world.source.clone(),
+        answer: Mutex::default(),
+    });
+    let mut statuses = world.source.statuses();
+    let mut next = pin!(statuses.next());
+    let waker = Waker::from(told.clone());
+    let mut cx = Context::from_waker(&waker);
+    assert!(
+        next.as_mut().poll(&mut cx).is_pending(),
+        "nothing has happened yet"
+    );
+    world.step(withdraw());
+    world.settled(|snapshot| snapshot.svid().is_none()).await;
+    let answer = told.answer.lock().unwrap().take();
+    let error = answer.expect("told, and answered at once").unwrap_err();
+    assert!(error.is_denied(), "{error}");
 }
