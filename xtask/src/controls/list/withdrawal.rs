@@ -8,7 +8,7 @@ const SWAP: &str = "                swap.send_replace(next.clone());";
 
 const OPEN_CONNECTIONS: &str = "invariant_5_trust_that_is_gone_is_gone_for_open_connections_too";
 
-pub(super) const CONTROLS: [Control; 26] = [
+pub(super) const CONTROLS: [Control; 27] = [
     Control {
         name: "remembered-for-ever",
         invariant: 5,
@@ -54,6 +54,20 @@ pub(super) const CONTROLS: [Control; 26] = [
         test: unit(
             "spiffe-verify",
             "jwt::tests::claims::conformance_44_exp_is_a_point_in_the_future",
+        ),
+    },
+    Control {
+        name: "denied-token",
+        invariant: 5,
+        without: "whoever has been told of the denial still gets a token",
+        edits: &[Edit {
+            file: "crates/spiffe-source/src/jwt/cache.rs",
+            text: "        let snapshot = self.keeper.current();\n        if self.stop.is_cancelled() {",
+            replacement: "        let snapshot = self.keeper.snapshots().borrow().clone();\n        if self.stop.is_cancelled() {",
+        }],
+        test: unit(
+            "spiffe-source",
+            "jwt::tests::withdrawal::whoever_sees_the_denial_gets_no_token_any_more",
         ),
     },
     Control {
