@@ -27,6 +27,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod connection;
+mod end_user;
 #[cfg(feature = "axum")]
 mod extract;
 mod identity;
@@ -38,6 +39,7 @@ mod pattern;
 mod typed;
 
 pub use connection::Connection;
+pub use end_user::EndUser;
 #[cfg(feature = "axum")]
 pub use extract::{NoPeerIdentity, TypedIdRejection};
 pub use identity::{AuthMethod, Fingerprint, PeerIdentity, SharedPeer, VerifiedPeer};
