@@ -68,23 +68,32 @@ impl Budget {
 pub(super) struct Value<'a> {
     pub(super) tag: u8,
     pub(super) content: &'a [u8],
+    /// Whether the length is written as DER wants it, in as few bytes as it can be (X.690, section
+    /// 10.1).
+    pub(super) is_shortest: bool,
 }
 
 /// The first value, and what stands behind it. Tags are one byte, lengths definite (X.690, 8.1).
 pub(super) fn split(bytes: &[u8]) -> Option<(Value<'_>, &[u8])> {
     let (tag, rest) = bytes.split_first()?;
     let (first, rest) = rest.split_first()?;
-    let (length, rest) = match usize::from(*first) {
-        short @ ..=0x7f => (short, rest),
+    let (length, is_shortest, rest) = match usize::from(*first) {
+        short @ ..=0x7f => (short, true, rest),
         long @ 0x81..=0x84 => {
             let (digits, rest) = rest.split_at_checked(long - 0x80)?;
             let digit = |length, digit: &u8| (length << 8) | usize::from(*digit);
-            (digits.iter().fold(0, digit), rest)
+            let length = digits.iter().fold(0, digit);
+            (length, length > 0x7f && digits.first() != Some(&0), rest)
         }
         _ => return None,
     };
     let (content, rest) = rest.split_at_checked(length)?;
-    Some((Value { tag: *tag, content }, rest))
+    let value = Value {
+        tag: *tag,
+        content,
+        is_shortest,
+    };
+    Some((value, rest))
 }
 
 fn no_value() -> X509Error {

@@ -19,19 +19,20 @@ const MAX_EXTENSIONS: usize = 64;
 
 /// Other names beside the ID mean nothing, but each costs work: a documented bound for both.
 const MAX_NAMES: usize = 256;
-const MAX_NAMES_BYTES: usize = 16 * 1024;
+const MAX_NAMES_KIB: usize = 16;
 
 /// Of a serial number, without the zero that DER puts before some (RFC 5280, section 4.1.2.2).
 const MAX_SERIAL_BYTES: usize = 20;
 
-/// The version that is the third, as it is written.
+/// Version 3, as it is written: version 1 is 0 (RFC 5280, section 4.1.2.1).
 const VERSION_3: u8 = 2;
 
 const DIGITAL_SIGNATURE: usize = 0;
 const KEY_CERT_SIGN: usize = 5;
 const CRL_SIGN: usize = 6;
 
-/// One certificate, read strictly: whatever is not DER, or says one thing twice, is refused.
+/// One certificate, read strictly: whatever could be read in two ways, or says one thing twice, is
+/// refused.
 pub(super) struct Certificate<'a> {
     signed: Signed<'a>,
     is_ca: Option<bool>,
@@ -213,10 +214,10 @@ impl<'a> Certificate<'a> {
         let value = self
             .names
             .ok_or_else(|| X509Error::new(X509Fault::NoSpiffeId))?;
-        if value.len() > MAX_NAMES_BYTES {
+        if value.len() > MAX_NAMES_KIB * 1024 {
             return Err(X509Error::with_detail(
                 X509Fault::Malformed,
-                "more than 16 KiB of names",
+                format_args!("more than {MAX_NAMES_KIB} KiB of names"),
             ));
         }
         budget.check(value)?;
@@ -234,7 +235,7 @@ impl<'a> Certificate<'a> {
         if names > MAX_NAMES {
             return Err(X509Error::with_detail(
                 X509Fault::Malformed,
-                "more than 256 names",
+                format_args!("more than {MAX_NAMES} names"),
             ));
         }
         match *uris {

@@ -1,5 +1,6 @@
-//! The parts of a certificate, read in place (RFC 5280, section 4). What is not DER is refused, and so
-//! is what is left over; nothing is copied.
+//! The parts of a certificate, read in place (RFC 5280, section 4). What could be read in two ways is
+//! refused, and so is what is left over; nothing is copied. What is forbidden but has one reading passes,
+//! such as a default that is spelled out (`critical FALSE`) and a part of a name with nothing in it.
 
 use std::cmp::Ordering;
 use std::time::SystemTime;
@@ -22,19 +23,11 @@ impl<'a> Values<'a> {
     /// The next value, whatever it is.
     pub(super) fn any(&mut self) -> Result<AnyRef<'a>> {
         let (value, rest) = bounds::split(self.0).ok_or(ErrorKind::Failed)?;
-        let content = value.content;
-        let shortest = match content.len() {
-            0..=0x7f => 2,
-            0x80..=0xff => 3,
-            0x100..=0xffff => 4,
-            0x1_0000..=0xff_ffff => 5,
-            _ => 6,
-        };
-        if self.0.len() != shortest + content.len() + rest.len() {
+        if !value.is_shortest {
             return Err(ErrorKind::Overlength.into());
         }
         self.0 = rest;
-        AnyRef::new(Tag::try_from(value.tag)?, content)
+        AnyRef::new(Tag::try_from(value.tag)?, value.content)
     }
 
     pub(super) fn next<T: Choice<'a> + DecodeValue<'a>>(&mut self) -> Result<T> {
@@ -131,7 +124,8 @@ pub(super) fn public_key<'a>(values: &mut Values<'a>) -> Result<&'a [u8]> {
     Ok(from_here.get(..length).unwrap_or_default())
 }
 
-/// What is in a name. Since a name has but one encoding, names are the same where these bytes are.
+/// What is in a name. Two names are one where these bytes are the same: they are compared as they are
+/// written, as path validation does.
 pub(super) fn name<'a>(values: &mut Values<'a>) -> Result<&'a [u8]> {
     let name = contents(values.any()?, Tag::Sequence)?;
     let mut parts = Values(name);
@@ -198,5 +192,41 @@ pub(super) fn key_usage<'a>(values: &mut Values<'a>) -> Result<BitStringRef<'a>>
     match usage.bit_len() {
         0..=16 => Ok(usage),
         _ => Err(ErrorKind::Overlength.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OCTET_STRING: u8 = 4;
+
+    #[test]
+    fn a_length_has_one_form() {
+        for (length, digits) in [
+            (0, 0),
+            (0x7f, 0),
+            (0x80, 1),
+            (0xff, 1),
+            (0x100, 2),
+            (0xffff, 2),
+            (0x1_0000, 3),
+        ] {
+            for given in digits..=4 {
+                let mut value = vec![OCTET_STRING];
+                if given > 0 {
+                    value.push(0x80 + u8::try_from(given).unwrap());
+                }
+                let bytes = u32::try_from(length).unwrap().to_be_bytes();
+                match given {
+                    0 => value.push(bytes[3]),
+                    _ => value.extend(&bytes[4 - given..]),
+                }
+                value.resize(value.len() + length, 0);
+                let read = Values(&value).any().map(|value| value.value().len());
+                let expected = (given == digits).then_some(length);
+                assert_eq!(read.ok(), expected, "{length} in {given} digits");
+            }
+        }
     }
 }
