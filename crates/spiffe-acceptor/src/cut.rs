@@ -88,8 +88,11 @@ impl Cut {
             return Poll::Ready(());
         }
         self.waiter(half).waker = Some(cx.waker().clone());
+        if self.ending.poll_cut(half, cx).is_ready() {
+            return Poll::Ready(());
+        }
         if self.is_driven {
-            return self.ending.poll_cut(half, cx);
+            return Poll::Pending;
         }
         let (connection, ending, grace) =
             (self.connection.clone(), self.ending.clone(), self.grace);
@@ -123,14 +126,8 @@ impl Cut {
 }
 
 async fn until_due(connection: Connection, grace: Duration, ending: Arc<Ending>) {
-    let withdrawn = async {
-        connection.withdrawn().await;
-        tokio::time::sleep_until(ending.deadline(|| after(grace))).await;
-    };
-    tokio::select! {
-        () = withdrawn => {}
-        () = ending.until_cut() => {}
-    }
+    connection.withdrawn().await;
+    tokio::time::sleep_until(ending.deadline(|| after(grace))).await;
 }
 
 fn after(grace: Duration) -> Instant {
@@ -179,5 +176,26 @@ mod tests {
         connection.withdraw();
         let woken = tokio::time::timeout(Duration::from_secs(2), task).await;
         woken.expect("it is woken").unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_cut_wakes_either_half_of_a_stream_that_nobody_drives() {
+        for half in [Half::Reader, Half::Writer] {
+            let mut cut = Cut::new(Connection::new(), Duration::ZERO);
+            let ending = cut.ending().clone();
+            let (waits, waiting) = tokio::sync::oneshot::channel();
+            let mut waits = Some(waits);
+            let task = tokio::spawn(poll_fn(move |cx| {
+                let due = cut.poll_due(half, cx);
+                if let Some(waits) = waits.take() {
+                    waits.send(()).unwrap();
+                }
+                due
+            }));
+            waiting.await.unwrap();
+            ending.cut();
+            let woken = tokio::time::timeout(Duration::from_secs(2), task).await;
+            woken.expect("it is woken").unwrap();
+        }
     }
 }

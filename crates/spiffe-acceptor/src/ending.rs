@@ -87,7 +87,7 @@ pub(crate) enum Half {
 pub(crate) struct Ending {
     reason: AtomicU8,
     flags: AtomicU8,
-    changed: Notify,
+    gone: Notify,
     /// Who waits on the stream: reader and writer.
     waiting: Mutex<[Option<Waker>; 2]>,
     deadline: OnceLock<Instant>,
@@ -114,7 +114,7 @@ impl Ending {
 
     /// Makes every further read and write of the stream fail.
     pub(crate) fn cut(&self) {
-        self.set(CUT);
+        self.flags.fetch_or(CUT, Ordering::AcqRel);
         let waiting = self.waiting().each_mut().map(Option::take);
         waiting.into_iter().flatten().for_each(Waker::wake);
     }
@@ -143,14 +143,10 @@ impl Ending {
         self.has(CUT)
     }
 
-    /// Waits until the stream is cut.
-    pub(crate) async fn until_cut(&self) {
-        self.wait_for(CUT).await;
-    }
-
     /// The stream exists no more.
     pub(crate) fn set_gone(&self) {
-        self.set(GONE);
+        self.flags.fetch_or(GONE, Ordering::AcqRel);
+        self.gone.notify_waiters();
     }
 
     pub(crate) fn is_gone(&self) -> bool {
@@ -159,7 +155,15 @@ impl Ending {
 
     /// Waits until the stream exists no more.
     pub(crate) async fn until_gone(&self) {
-        self.wait_for(GONE).await;
+        while !self.is_gone() {
+            let gone = self.gone.notified();
+            tokio::pin!(gone);
+            // Registers before the flag is read, so that a change between the two is not missed.
+            gone.as_mut().enable();
+            if !self.is_gone() {
+                gone.await;
+            }
+        }
     }
 
     /// What is written from now on is the last answer: whoever serves the stream shuts it down then,
@@ -178,25 +182,8 @@ impl Ending {
         *self.deadline.get_or_init(first)
     }
 
-    fn set(&self, flag: u8) {
-        self.flags.fetch_or(flag, Ordering::AcqRel);
-        self.changed.notify_waiters();
-    }
-
     #[inline]
     fn has(&self, flag: u8) -> bool {
         self.flags.load(Ordering::Acquire) & flag != 0
-    }
-
-    async fn wait_for(&self, flag: u8) {
-        while !self.has(flag) {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            // Registers before the flag is read, so that a change between the two is not missed.
-            changed.as_mut().enable();
-            if !self.has(flag) {
-                changed.await;
-            }
-        }
     }
 }

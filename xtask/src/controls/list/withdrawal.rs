@@ -301,8 +301,8 @@ pub(super) const CONTROLS: [Control; 27] = [
             },
             Edit {
                 file: "crates/spiffe-acceptor/src/cut.rs",
-                text: "        connection.withdrawn().await;",
-                replacement: "        std::future::pending::<()>().await;",
+                text: "    connection.withdrawn().await;",
+                replacement: "    std::future::pending::<()>().await;",
             },
         ],
         test: integration(
@@ -317,7 +317,7 @@ pub(super) const CONTROLS: [Control; 27] = [
         edits: &[Edit {
             file: "crates/spiffe-acceptor/src/cut.rs",
             text: "Box::pin(unconstrained(until_due(connection, grace, ending)))",
-            replacement: "Box::pin(until_due(connection, grace, ending))",
+            replacement: "Box::pin(tokio::task::coop::cooperative(until_due(connection, grace, ending)))",
         }],
         test: unit(
             "spiffe-acceptor",
