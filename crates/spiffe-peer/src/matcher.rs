@@ -4,8 +4,9 @@ use crate::IdPattern;
 
 /// A set of workload IDs, put together from [`IdPattern`]s and trust domains.
 ///
-/// It never reaches beyond the trust domains that it names. A set of nothing, [`any_of`](Self::any_of)
-/// and [`all_of`](Self::all_of) alike, has no members, and neither has its [`not`](Self::not).
+/// It never has a member that plain sets would not have, and it never reaches beyond the trust domains
+/// that it names. A set of nothing, [`any_of`](Self::any_of) and [`all_of`](Self::all_of) alike, has no
+/// members, and neither has its [`not`](Self::not).
 ///
 /// ```
 /// use spiffe_peer::{IdMatcher, IdPattern, TrustDomain, parse};
@@ -159,6 +160,9 @@ impl IdMatcher {
     /// workloads is not thereby granted to a federated stranger. To take something away from a set
     /// of several trust domains, use [`except`](Self::except).
     ///
+    /// Inside what is taken away, by `except` or by another `not`, it is everybody else whatever the
+    /// trust domain: there, to stop short would be to grant more.
+    ///
     /// ```
     /// use spiffe_peer::{IdMatcher, parse};
     ///
@@ -166,7 +170,11 @@ impl IdMatcher {
     /// let others = IdMatcher::from(&legacy).not();
     /// assert!(!others.matches(&legacy));
     /// assert!(others.matches(&parse::workload_id("spiffe://example.org/service/orders")?));
-    /// assert!(!others.matches(&parse::workload_id("spiffe://partner.test/service/orders")?));
+    /// let foreign = parse::workload_id("spiffe://partner.test/service/orders")?;
+    /// assert!(!others.matches(&foreign));
+    ///
+    /// let both = IdMatcher::any_of([&legacy, &foreign]);
+    /// assert!(!both.except(others).matches(&foreign), "whoever is not `legacy` is taken away");
     /// # Ok::<(), spiffe_peer::parse::InvalidId>(())
     /// ```
     #[must_use]
@@ -184,7 +192,7 @@ impl IdMatcher {
     /// Whether the ID belongs to the set. The ID of a trust domain, which is no workload's, never does.
     #[must_use]
     pub fn matches(&self, id: &SpiffeId) -> bool {
-        !id.path().is_empty() && self.0.matches(id)
+        !id.path().is_empty() && self.0.has(id, Side::Granted)
     }
 }
 
@@ -192,24 +200,35 @@ fn nodes<T: Into<IdMatcher>>(sets: impl IntoIterator<Item = T>) -> Vec<Node> {
     sets.into_iter().map(|set| set.into().0).collect()
 }
 
+/// What being in a set means for being in the whole.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Granted,
+    Removed,
+}
+
 impl Node {
-    fn matches(&self, id: &SpiffeId) -> bool {
+    /// On the side of what is granted, at most what plain sets would have; on the other, just that.
+    fn has(&self, id: &SpiffeId, side: Side) -> bool {
         match self {
             Self::Pattern(pattern) => pattern.matches(id),
             Self::Members(trust_domain) => trust_domain == id.trust_domain(),
-            Self::All(sets) => !sets.is_empty() && sets.iter().all(|set| set.matches(id)),
-            Self::Any(sets) => sets.iter().any(|set| set.matches(id)),
+            Self::All(sets) => !sets.is_empty() && sets.iter().all(|set| set.has(id, side)),
+            Self::Any(sets) => sets.iter().any(|set| set.has(id, side)),
             Self::Except { of, removed } => {
-                of.matches(id) && !removed.iter().any(|set| set.matches(id))
+                of.has(id, side) && !removed.iter().any(|set| set.has(id, Side::Removed))
             }
-            Self::Not(set) => set.reaches(id.trust_domain()) && !set.matches(id),
+            Self::Not(set) => {
+                let in_reach = side == Side::Removed || set.reaches(id.trust_domain());
+                in_reach && !set.has(id, Side::Removed)
+            }
         }
     }
 
     /// Whether the set can have a member in this trust domain, judged by the names alone.
     fn reaches(&self, trust_domain: &TrustDomain) -> bool {
         match self {
-            Self::Pattern(pattern) => pattern.trust_domain() == trust_domain,
+            Self::Pattern(pattern) => pattern.trust_domain_name() == trust_domain.as_str(),
             Self::Members(members) => members == trust_domain,
             Self::All(sets) => !sets.is_empty() && sets.iter().all(|set| set.reaches(trust_domain)),
             Self::Any(sets) => sets.iter().any(|set| set.reaches(trust_domain)),
