@@ -26,7 +26,12 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let idents = fields.iter().map(|(ident, _)| ident);
     // Located at the template, which is where a text that breaks the grammar is to be reported.
     let check = quote_spanned! {text.span()=>
-        const _: () = ::spiffe_peer::__private::assert_pattern(#pattern);
+        const _: () =
+            if let ::core::result::Result::Err(why) =
+                ::spiffe_peer::__private::CheckedPattern::of_literal(#pattern)
+            {
+                ::core::panic!("{}", why)
+            };
     };
     Ok(quote! {
         #check

@@ -56,7 +56,7 @@ pub use typed::{PathMismatch, SpiffePath};
 pub mod __private {
     #[cfg(feature = "axum")]
     pub use crate::extract::typed_id;
-    pub use crate::literal::{assert_pattern, checked_pattern};
+    pub use crate::pattern::CheckedPattern;
     #[cfg(feature = "axum")]
     pub use axum_core::extract::FromRequestParts;
     #[cfg(feature = "axum")]

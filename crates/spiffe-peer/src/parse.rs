@@ -11,7 +11,7 @@ use spiffe::{SpiffeId, TrustDomain};
 /// The longest SPIFFE ID that is accepted, in bytes (SPIFFE-ID, section 2.3).
 pub const MAX_ID_BYTES: usize = 2048;
 
-const SCHEME: &str = "spiffe://";
+pub(crate) const SCHEME: &str = "spiffe://";
 /// What an error shows of a text.
 pub(crate) const SHOWN: usize = 200;
 

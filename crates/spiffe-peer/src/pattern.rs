@@ -1,12 +1,17 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use spiffe::{SpiffeId, TrustDomain};
+use spiffe::SpiffeId;
 
 use crate::parse::{self, InvalidId};
 
-/// The most segments a pattern may have.
-const MAX_SEGMENTS: usize = 64;
+mod grammar;
+
+pub use grammar::CheckedPattern;
+use grammar::{Flaw, MAX_SEGMENTS};
+
+const OPEN_END: &str = "/**";
 
 /// A set of workload IDs in one trust domain, described segment by segment.
 ///
@@ -28,147 +33,75 @@ const MAX_SEGMENTS: usize = 64;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct IdPattern {
-    text: String,
-    trust_domain: TrustDomain,
-    segments: Vec<Segment>,
-    open_ended: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Segment {
-    Literal(String),
-    One,
-}
+pub struct IdPattern(Cow<'static, str>);
 
 impl IdPattern {
-    /// The trust domain of every ID that the pattern can meet.
+    /// The name of the trust domain of every ID that the pattern can meet.
     #[must_use]
-    pub fn trust_domain(&self) -> &TrustDomain {
-        &self.trust_domain
+    pub fn trust_domain_name(&self) -> &str {
+        let rest = self.after_scheme();
+        rest.split_once('/').map_or(rest, |(domain, _)| domain)
     }
 
     /// The pattern as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0
     }
 
-    /// Whether the ID belongs to the set.
+    /// Whether the ID belongs to the set. The ID of a trust domain, which is no workload's, never does.
     #[must_use]
     pub fn matches(&self, id: &SpiffeId) -> bool {
-        if id.trust_domain() != &self.trust_domain {
-            return false;
-        }
-        let mut path = id.path().split('/').skip(1);
-        for segment in &self.segments {
-            match (segment, path.next()) {
-                (Segment::Literal(literal), Some(actual)) if literal == actual => {}
-                (Segment::One, Some(_)) => {}
+        let domain = id.trust_domain_name();
+        let path = match self.after_scheme().strip_prefix(domain) {
+            Some(path) if path.starts_with('/') && !id.path().is_empty() => path,
+            _ => return false,
+        };
+        let (path, open_ended) = match path.strip_suffix(OPEN_END) {
+            Some(path) => (path, true),
+            None => (path, false),
+        };
+        let mut segments = id.path().split('/').skip(1);
+        for wanted in path.split('/').skip(1) {
+            match segments.next() {
+                Some(segment) if is_wildcard(wanted) || segment == wanted => {}
                 _ => return false,
             }
         }
-        self.open_ended || path.next().is_none()
+        open_ended || segments.next().is_none()
     }
+
+    fn after_scheme(&self) -> &str {
+        self.0.strip_prefix(parse::SCHEME).unwrap_or_default()
+    }
+}
+
+/// A literal never looks like this.
+fn is_wildcard(segment: &str) -> bool {
+    segment == "*" || segment.starts_with('{')
 }
 
 impl FromStr for IdPattern {
     type Err = InvalidPattern;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = |why: Why| InvalidPattern {
-            text: text.to_owned(),
-            why,
-        };
-        let (body, open_ended) = match text.strip_suffix("/**") {
-            Some(body) => (body, true),
-            None => (text, false),
-        };
-        let path_start = body
-            .strip_prefix("spiffe://")
-            .and_then(|rest| rest.find('/'))
-            .map(|slash| slash + "spiffe://".len());
-        let (domain, path) = path_start
-            .and_then(|start| body.split_at_checked(start))
-            .unwrap_or((body, ""));
-        if domain.contains('*') || domain.contains('{') {
-            return Err(invalid(Why::WildcardInTrustDomain));
-        }
-        if path.is_empty() && !open_ended {
-            // Says the same of `spiffe://example.org` as the parser of IDs does.
-            parse::workload_id(text).map_err(|error| invalid(Why::Id(error)))?;
-        }
-
-        let mut names = Vec::new();
-        let mut segments = Vec::new();
-        let mut literal_id = domain.to_owned();
-        for part in path.split('/').skip(1) {
-            let segment = match part
-                .strip_prefix('{')
-                .and_then(|rest| rest.strip_suffix('}'))
-            {
-                Some(name) if !is_name(name) => return Err(invalid(Why::BadName)),
-                Some(name) if names.contains(&name) => return Err(invalid(Why::NameTwice)),
-                Some(name) => {
-                    names.push(name);
-                    Segment::One
-                }
-                None if part == "*" => Segment::One,
-                None if part.contains(['*', '{', '}']) => return Err(invalid(Why::PartOfSegment)),
-                None => Segment::Literal(part.to_owned()),
-            };
-            literal_id.push('/');
-            literal_id.push_str(if matches!(segment, Segment::One) {
-                "x"
-            } else {
-                part
-            });
-            segments.push(segment);
-            if segments.len() > MAX_SEGMENTS {
-                return Err(invalid(Why::TooLong));
-            }
-        }
-        // With its wildcards filled in, a pattern is an ID: one parser judges both.
-        let id = parse::spiffe_id(&literal_id).map_err(|error| invalid(Why::Id(error)))?;
-        Ok(Self {
-            text: text.to_owned(),
-            trust_domain: id.trust_domain().clone(),
-            segments,
-            open_ended,
-        })
+        CheckedPattern::read(text)
+            .map(CheckedPattern::to_pattern)
+            .map_err(|flaw| InvalidPattern::new(text, flaw))
     }
 }
 
 impl From<&SpiffeId> for IdPattern {
-    /// The pattern that meets this one ID.
+    /// The pattern that meets this one ID, or nobody where it is that of a trust domain.
     fn from(id: &SpiffeId) -> Self {
-        let segments = id
-            .path()
-            .split('/')
-            .skip(1)
-            .map(|part| Segment::Literal(part.to_owned()))
-            .collect();
-        Self {
-            text: id.to_string(),
-            trust_domain: id.trust_domain().clone(),
-            segments,
-            open_ended: false,
-        }
+        Self(Cow::Owned(id.to_string()))
     }
 }
 
 impl fmt::Display for IdPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.as_str())
     }
-}
-
-fn is_name(text: &str) -> bool {
-    let mut bytes = text.bytes();
-    bytes
-        .next()
-        .is_some_and(|first| first == b'_' || first.is_ascii_alphabetic())
-        && bytes.all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
 }
 
 /// A text that is no [`IdPattern`].
@@ -185,12 +118,37 @@ pub struct InvalidPattern {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Why {
-    WildcardInTrustDomain,
-    PartOfSegment,
-    BadName,
-    NameTwice,
-    TooLong,
+    Grammar(Flaw),
     Id(InvalidId),
+}
+
+impl InvalidPattern {
+    fn new(text: &str, flaw: Flaw) -> Self {
+        let why = match flaw {
+            Flaw::WildcardInTrustDomain
+            | Flaw::PartOfSegment
+            | Flaw::BadName
+            | Flaw::NameTwice
+            | Flaw::TooManySegments => Why::Grammar(flaw),
+            // The rest is wrong in an ID too, whose parser says more of it.
+            _ => match parse::workload_id(&filled_in(text)) {
+                Err(error) => Why::Id(error),
+                Ok(_) => Why::Grammar(flaw),
+            },
+        };
+        Self {
+            text: text.to_owned(),
+            why,
+        }
+    }
+}
+
+/// An ID that the pattern would meet.
+fn filled_in(text: &str) -> String {
+    let body = text.strip_suffix(OPEN_END).unwrap_or(text);
+    let filled = |segment| if is_wildcard(segment) { "x" } else { segment };
+    let parts = body.split('/').flat_map(|segment| ["/", filled(segment)]);
+    parts.skip(1).collect()
 }
 
 impl fmt::Display for InvalidPattern {
@@ -198,11 +156,13 @@ impl fmt::Display for InvalidPattern {
         let text = parse::shortened(&self.text, parse::SHOWN);
         write!(f, "`{text}` is no ID pattern: ")?;
         match &self.why {
-            Why::WildcardInTrustDomain => f.write_str("a trust domain has no wildcard; write one pattern for each trust domain"),
-            Why::PartOfSegment => f.write_str("a wildcard stands for a whole segment; write `/*`, `/{name}` or, at the end, `/**`"),
-            Why::BadName => f.write_str("a name in braces is letters, digits and `_`, and does not begin with a digit"),
-            Why::NameTwice => f.write_str("a name in braces stands once in a pattern"),
-            Why::TooLong => write!(f, "it has more than {MAX_SEGMENTS} segments"),
+            Why::Grammar(Flaw::WildcardInTrustDomain) => f.write_str(
+                "a trust domain has no wildcard; write one pattern for each trust domain",
+            ),
+            Why::Grammar(Flaw::TooManySegments) => {
+                write!(f, "it has more than {MAX_SEGMENTS} segments")
+            }
+            Why::Grammar(flaw) => f.write_str(flaw.message()),
             Why::Id(error) => error.fmt(f),
         }
     }
@@ -244,6 +204,38 @@ mod tests {
     }
 
     #[test]
+    fn an_id_without_a_path_is_nobody_s() {
+        let trust_domain = parse::spiffe_id("spiffe://td").unwrap();
+        for pattern in ["spiffe://td/**", "spiffe://td/*", "spiffe://td/*/**"] {
+            let pattern: IdPattern = pattern.parse().unwrap();
+            assert!(!pattern.matches(&trust_domain), "{pattern}");
+            assert!(pattern.matches(&parse::workload_id("spiffe://td/a").unwrap()));
+        }
+        assert!(!IdPattern::from(&trust_domain).matches(&trust_domain));
+    }
+
+    #[test]
+    fn a_text_that_is_no_pattern_is_told_what_is_wrong() {
+        for (bad, why) in [
+            ("spiffe://*/x", "a trust domain has no wildcard; write one"),
+            ("spiffe://td/a*", "a wildcard stands for a whole segment"),
+            ("spiffe://td/{1a}", "does not begin with a digit"),
+            ("spiffe://td/{a}/x/{a}", "stands once in a pattern"),
+            ("spiffe://td", "it names a trust domain, not a workload"),
+            ("td/x", "; write `spiffe://td/x`"),
+            ("spiffe://TD/*/x", "; write `spiffe://td/x/x`"),
+            ("spiffe://td//**", "cannot have a trailing slash"),
+            ("spiffe://td/{a}/../x", "cannot contain dot segments"),
+        ] {
+            let error = bad.parse::<IdPattern>().unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+        let long = format!("spiffe://td{}", "/a".repeat(MAX_SEGMENTS + 1));
+        let error = long.parse::<IdPattern>().unwrap_err().to_string();
+        assert!(error.contains("it has more than 64 segments"), "{error}");
+    }
+
+    #[test]
     fn threats_authorization_11_no_boundary_is_crossed() {
         for other in [
             "spiffe://example.org.evil/svc/pay",
@@ -251,6 +243,7 @@ mod tests {
             "spiffe://example.org/svc/pay/x",
         ] {
             assert!(!meets("spiffe://example.org/svc/pay", other), "{other}");
+            assert!(!meets(other, "spiffe://example.org/svc/pay"), "{other}");
         }
     }
 

@@ -98,7 +98,7 @@ impl Config {
         }
         if let (Some(allowed), Some(domain)) = (&self.allowed, &self.peer_trust_domain) {
             for id in &allowed.value {
-                if id.trust_domain() != &domain.value {
+                if id.trust_domain_name() != domain.value.as_str() {
                     let why = format!(
                         "`{}` is not of `{}`, which http.authentication.trust_domain ({}) demands, and would never get in; change one of them",
                         value::shown(id.as_str()),
@@ -117,37 +117,34 @@ impl Config {
 
     /// Who is named but not trusted would never get in.
     fn check_reach(&self, own: &TrustDomain) -> Result<(), ConfigError> {
-        let is_trusted = |domain: &TrustDomain| {
-            domain == own
-                || self
-                    .trusted
-                    .as_ref()
-                    .is_some_and(|trusted| trusted.value.contains(domain))
+        let is_trusted = |domain: &str| {
+            let federated = self.trusted.iter().flat_map(|given| &given.value);
+            federated.chain([own]).any(|known| known.as_str() == domain)
         };
-        let untrusted = |domain: &TrustDomain| {
+        let untrusted = |domain: &str| {
             format!(
                 "nobody of `{domain}` is trusted, for the own trust domain is `{own}`; add it to spire.trusted_domains, or name another"
             )
         };
         if let Some(given) = &self.peer_trust_domain
-            && !is_trusted(&given.value)
+            && !is_trusted(given.value.as_str())
         {
             return Err(ConfigError::of(
                 Key::PeerTrustDomain,
                 given,
-                untrusted(&given.value),
+                untrusted(given.value.as_str()),
             ));
         }
         if let Some(allowed) = &self.allowed
             && let Some(id) = allowed
                 .value
                 .iter()
-                .find(|id| !is_trusted(id.trust_domain()))
+                .find(|id| !is_trusted(id.trust_domain_name()))
         {
             return Err(ConfigError::of(
                 Key::AllowedId,
                 allowed,
-                untrusted(id.trust_domain()),
+                untrusted(id.trust_domain_name()),
             ));
         }
         Ok(())
