@@ -63,60 +63,6 @@ fn current(parts: &Parts) -> Option<PeerIdentity> {
         .cloned()
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::{Duration, SystemTime};
-
-    use super::*;
-    use crate::{AuthMethod, Connection, Fingerprint, VerifiedPeer, parse};
-
-    fn orders(not_after: SystemTime) -> (PeerIdentity, Connection) {
-        let connection = Connection::new();
-        let peer = VerifiedPeer {
-            spiffe_id: parse::workload_id("spiffe://example.org/ns/shop/sa/orders").unwrap(),
-            not_after,
-            fingerprint: Fingerprint::from_sha256([1; 32]),
-            method: AuthMethod::MtlsX509Svid,
-        };
-        let peer = PeerIdentity::assume_verified(peer, connection.clone());
-        (peer, connection)
-    }
-
-    async fn extracted(peer: Option<PeerIdentity>) -> Option<PeerIdentity> {
-        let (mut parts, ()) = http::Request::new(()).into_parts();
-        if let Some(peer) = peer {
-            parts.extensions.insert(peer);
-        }
-        let Ok(optional) =
-            <PeerIdentity as OptionalFromRequestParts<()>>::from_request_parts(&mut parts, &())
-                .await;
-        let required =
-            <PeerIdentity as FromRequestParts<()>>::from_request_parts(&mut parts, &()).await;
-        match (&required, &optional) {
-            (Ok(required), Some(optional)) => assert_eq!(required.as_str(), optional.as_str()),
-            (required, optional) => assert!(required.is_err() && optional.is_none()),
-        }
-        optional
-    }
-
-    #[tokio::test]
-    async fn a_current_identity_is_extracted() {
-        let (peer, _connection) = orders(SystemTime::now() + Duration::from_secs(60));
-        let found = extracted(Some(peer)).await.unwrap();
-        assert_eq!(found.as_str(), "spiffe://example.org/ns/shop/sa/orders");
-    }
-
-    #[tokio::test]
-    async fn an_identity_that_is_absent_expired_or_withdrawn_is_none() {
-        assert!(extracted(None).await.is_none());
-        let (expired, _connection) = orders(SystemTime::now() - Duration::from_secs(1));
-        assert!(extracted(Some(expired)).await.is_none());
-        let (withdrawn, connection) = orders(SystemTime::now() + Duration::from_secs(60));
-        connection.withdraw();
-        assert!(extracted(Some(withdrawn)).await.is_none());
-    }
-}
-
 /// The refusal of a handler that takes a [`SpiffePath`]: 401 where the request has no current
 /// [`PeerIdentity`], 403 where its ID has another shape. Both bodies are constant; what was wrong is
 /// for logs.
@@ -195,4 +141,51 @@ macro_rules! __typed_id_extractor {
             }
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::Connection;
+    use crate::identity::test_peer;
+
+    fn orders(not_after: SystemTime) -> (PeerIdentity, Connection) {
+        test_peer("spiffe://example.org/ns/shop/sa/orders", not_after)
+    }
+
+    async fn extracted(peer: Option<PeerIdentity>) -> Option<PeerIdentity> {
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        if let Some(peer) = peer {
+            parts.extensions.insert(peer);
+        }
+        let Ok(optional) =
+            <PeerIdentity as OptionalFromRequestParts<()>>::from_request_parts(&mut parts, &())
+                .await;
+        let required =
+            <PeerIdentity as FromRequestParts<()>>::from_request_parts(&mut parts, &()).await;
+        match (&required, &optional) {
+            (Ok(required), Some(optional)) => assert_eq!(required.as_str(), optional.as_str()),
+            (required, optional) => assert!(required.is_err() && optional.is_none()),
+        }
+        optional
+    }
+
+    #[tokio::test]
+    async fn a_current_identity_is_extracted() {
+        let (peer, _connection) = orders(SystemTime::now() + Duration::from_secs(60));
+        let found = extracted(Some(peer)).await.unwrap();
+        assert_eq!(found.as_str(), "spiffe://example.org/ns/shop/sa/orders");
+    }
+
+    #[tokio::test]
+    async fn an_identity_that_is_absent_expired_or_withdrawn_is_none() {
+        assert!(extracted(None).await.is_none());
+        let (expired, _connection) = orders(SystemTime::now() - Duration::from_secs(1));
+        assert!(extracted(Some(expired)).await.is_none());
+        let (withdrawn, connection) = orders(SystemTime::now() + Duration::from_secs(60));
+        connection.withdraw();
+        assert!(extracted(Some(withdrawn)).await.is_none());
+    }
 }

@@ -295,23 +295,26 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
+/// A peer whom nobody has verified, and its connection.
+#[cfg(test)]
+pub(crate) fn test_peer(id: &str, not_after: SystemTime) -> (PeerIdentity, Connection) {
+    let connection = Connection::new();
+    let peer = VerifiedPeer {
+        spiffe_id: crate::parse::workload_id(id).unwrap(),
+        not_after,
+        fingerprint: Fingerprint::from_sha256([1; 32]),
+        method: AuthMethod::MtlsX509Svid,
+    };
+    let identity = PeerIdentity::assume_verified(peer, connection.clone());
+    (identity, connection)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse;
 
     fn peer(not_after: SystemTime) -> (PeerIdentity, Connection) {
-        let connection = Connection::new();
-        let peer = VerifiedPeer {
-            spiffe_id: parse::workload_id("spiffe://example.org/ns/shop/sa/orders").unwrap(),
-            not_after,
-            fingerprint: Fingerprint::from_sha256([1; 32]),
-            method: AuthMethod::MtlsX509Svid,
-        };
-        (
-            PeerIdentity::assume_verified(peer, connection.clone()),
-            connection,
-        )
+        test_peer("spiffe://example.org/ns/shop/sa/orders", not_after)
     }
 
     #[test]

@@ -7,27 +7,51 @@ use crate::parse::{self, InvalidId};
 
 /// Questions about the ID. A text that is given is judged before it is compared: a mistake in it is
 /// an error, since as a plain `false` it would open whatever is refused to those who match.
+///
+/// ```
+/// # use std::time::{Duration, SystemTime};
+/// # use spiffe_peer::{AuthMethod, Connection, Fingerprint, PeerIdentity, VerifiedPeer, parse};
+/// use spiffe_peer::TrustDomain;
+/// # let peer = VerifiedPeer {
+/// #     spiffe_id: parse::workload_id("spiffe://example.org/ns/shop/sa/orders")?,
+/// #     not_after: SystemTime::now() + Duration::from_secs(3600),
+/// #     fingerprint: Fingerprint::from_sha256([7; 32]),
+/// #     method: AuthMethod::MtlsX509Svid,
+/// # };
+/// # let peer = PeerIdentity::assume_verified(peer, Connection::new());
+///
+/// assert_eq!(peer.as_str(), "spiffe://example.org/ns/shop/sa/orders");
+///
+/// assert!(peer.is("spiffe://example.org/ns/shop/sa/orders")?);
+/// assert!(!peer.is("spiffe://example.org/ns/shop/sa/orders-2")?);
+/// assert!(peer.is("spiffe://example.org/ns/shop/sa/*").is_err(), "that is a pattern");
+///
+/// assert!(peer.is_member_of(&TrustDomain::new("example.org")?));
+/// assert!(!peer.is_member_of(&TrustDomain::new("example.org.evil")?));
+/// assert!(peer.is_in_trust_domain("example.org")?);
+/// assert!(!peer.is_in_trust_domain("sub.example.org")?);
+/// assert!(peer.is_in_trust_domain("*.org").is_err());
+///
+/// assert!(peer.has_path_prefix("/ns/shop")?);
+/// assert!(!peer.has_path_prefix("/ns/sho")?);
+/// assert!(!peer.has_path_prefix("/ns/shop/sa/orders/")?);
+/// assert!(peer.has_path_prefix("").is_err(), "it would be everybody's");
+/// assert!(peer.has_path_suffix("/sa/orders")?);
+/// assert!(!peer.has_path_suffix("/a/orders")?);
+/// assert!(peer.has_path_suffix("orders").is_err(), "it could be a part of a segment");
+///
+/// assert_eq!(peer.segment(1), Some("shop"));
+/// assert_eq!(peer.segment(4), None);
+/// assert_eq!(peer.segment_after("sa"), Some("orders"));
+/// assert_eq!(peer.segment_after("orders"), None);
+/// assert_eq!(peer.namespace(), Some("shop"));
+/// assert_eq!(peer.service_account(), Some("orders"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 impl PeerIdentity {
     /// Whether the peer has exactly this ID.
     ///
     /// To ask often, parse the ID once and compare it with [`spiffe_id`](Self::spiffe_id).
-    ///
-    /// ```
-    /// # use std::time::{Duration, SystemTime};
-    /// # use spiffe_peer::{AuthMethod, Connection, Fingerprint, PeerIdentity, VerifiedPeer, parse};
-    /// # let peer = VerifiedPeer {
-    /// #     spiffe_id: parse::workload_id("spiffe://example.org/ns/shop/sa/orders")?,
-    /// #     not_after: SystemTime::now() + Duration::from_secs(3600),
-    /// #     fingerprint: Fingerprint::from_sha256([7; 32]),
-    /// #     method: AuthMethod::MtlsX509Svid,
-    /// # };
-    /// # let peer = PeerIdentity::assume_verified(peer, Connection::new());
-    /// // spiffe://example.org/ns/shop/sa/orders
-    /// assert!(peer.is("spiffe://example.org/ns/shop/sa/orders")?);
-    /// assert!(!peer.is("spiffe://example.org/ns/shop/sa/orders-2")?);
-    /// assert!(peer.is("spiffe://example.org/ns/shop/sa/*").is_err(), "that is a pattern");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     ///
     /// # Errors
     ///
@@ -37,47 +61,12 @@ impl PeerIdentity {
     }
 
     /// Whether the peer belongs to this trust domain.
-    ///
-    /// ```
-    /// # use std::time::{Duration, SystemTime};
-    /// # use spiffe_peer::{AuthMethod, Connection, Fingerprint, PeerIdentity, VerifiedPeer, parse};
-    /// # let peer = VerifiedPeer {
-    /// #     spiffe_id: parse::workload_id("spiffe://example.org/ns/shop/sa/orders")?,
-    /// #     not_after: SystemTime::now() + Duration::from_secs(3600),
-    /// #     fingerprint: Fingerprint::from_sha256([7; 32]),
-    /// #     method: AuthMethod::MtlsX509Svid,
-    /// # };
-    /// # let peer = PeerIdentity::assume_verified(peer, Connection::new());
-    /// use spiffe_peer::TrustDomain;
-    ///
-    /// // spiffe://example.org/ns/shop/sa/orders
-    /// assert!(peer.is_member_of(&TrustDomain::new("example.org")?));
-    /// assert!(!peer.is_member_of(&TrustDomain::new("example.org.evil")?));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[must_use]
     pub fn is_member_of(&self, trust_domain: &TrustDomain) -> bool {
         self.trust_domain() == trust_domain
     }
 
     /// Whether the peer belongs to the trust domain of this name, as `example.org`.
-    ///
-    /// ```
-    /// # use std::time::{Duration, SystemTime};
-    /// # use spiffe_peer::{AuthMethod, Connection, Fingerprint, PeerIdentity, VerifiedPeer, parse};
-    /// # let peer = VerifiedPeer {
-    /// #     spiffe_id: parse::workload_id("spiffe://example.org/ns/shop/sa/orders")?,
-    /// #     not_after: SystemTime::now() + Duration::from_secs(3600),
-    /// #     fingerprint: Fingerprint::from_sha256([7; 32]),
-    /// #     method: AuthMethod::MtlsX509Svid,
-    /// # };
-    /// # let peer = PeerIdentity::assume_verified(peer, Connection::new());
-    /// // spiffe://example.org/ns/shop/sa/orders
-    /// assert!(peer.is_in_trust_domain("example.org")?);
-    /// assert!(!peer.is_in_trust_domain("sub.example.org")?);
-    /// assert!(peer.is_in_trust_domain("*.org").is_err());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     ///
     /// # Errors
     ///
@@ -91,24 +80,6 @@ impl PeerIdentity {
     ///
     /// The path alone is compared: a foreign trust domain may have the same one. An
     /// [`IdPattern`](crate::IdPattern) speaks of both.
-    ///
-    /// ```
-    /// # use std::time::{Duration, SystemTime};
-    /// # use spiffe_peer::{AuthMethod, Connection, Fingerprint, PeerIdentity, VerifiedPeer, parse};
-    /// # let peer = VerifiedPeer {
-    /// #     spiffe_id: parse::workload_id("spiffe://example.org/ns/shop/sa/orders")?,
-    /// #     not_after: SystemTime::now() + Duration::from_secs(3600),
-    /// #     fingerprint: Fingerprint::from_sha256([7; 32]),
-    /// #     method: AuthMethod::MtlsX509Svid,
-    /// # };
-    /// # let peer = PeerIdentity::assume_verified(peer, Connection::new());
-    /// // spiffe://example.org/ns/shop/sa/orders
-    /// assert!(peer.has_path_prefix("/ns/shop")?);
-    /// assert!(!peer.has_path_prefix("/ns/sho")?);
-    /// assert!(!peer.has_path_prefix("/ns/shop/sa/orders/")?);
-    /// assert!(peer.has_path_prefix("").is_err(), "it would be everybody's");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     ///
     /// # Errors
     ///
@@ -126,23 +97,6 @@ impl PeerIdentity {
     ///
     /// The path alone is compared: a foreign trust domain may have the same one.
     ///
-    /// ```
-    /// # use std::time::{Duration, SystemTime};
-    /// # use spiffe_peer::{AuthMethod, Connection, Fingerprint, PeerIdentity, VerifiedPeer, parse};
-    /// # let peer = VerifiedPeer {
-    /// #     spiffe_id: parse::workload_id("spiffe://example.org/ns/shop/sa/orders")?,
-    /// #     not_after: SystemTime::now() + Duration::from_secs(3600),
-    /// #     fingerprint: Fingerprint::from_sha256([7; 32]),
-    /// #     method: AuthMethod::MtlsX509Svid,
-    /// # };
-    /// # let peer = PeerIdentity::assume_verified(peer, Connection::new());
-    /// // spiffe://example.org/ns/shop/sa/orders
-    /// assert!(peer.has_path_suffix("/sa/orders")?);
-    /// assert!(!peer.has_path_suffix("/a/orders")?);
-    /// assert!(peer.has_path_suffix("orders").is_err(), "it could be a part of a segment");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
     /// # Errors
     ///
     /// [`InvalidPath`] where no ID could have such a suffix, or every ID has it.
@@ -152,22 +106,6 @@ impl PeerIdentity {
     }
 
     /// One segment of the path, counted from 0.
-    ///
-    /// ```
-    /// # use std::time::{Duration, SystemTime};
-    /// # use spiffe_peer::{AuthMethod, Connection, Fingerprint, PeerIdentity, VerifiedPeer, parse};
-    /// # let peer = VerifiedPeer {
-    /// #     spiffe_id: parse::workload_id("spiffe://example.org/ns/shop/sa/orders")?,
-    /// #     not_after: SystemTime::now() + Duration::from_secs(3600),
-    /// #     fingerprint: Fingerprint::from_sha256([7; 32]),
-    /// #     method: AuthMethod::MtlsX509Svid,
-    /// # };
-    /// # let peer = PeerIdentity::assume_verified(peer, Connection::new());
-    /// // spiffe://example.org/ns/shop/sa/orders
-    /// assert_eq!(peer.segment(1), Some("shop"));
-    /// assert_eq!(peer.segment(4), None);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[must_use]
     pub fn segment(&self, index: usize) -> Option<&str> {
         self.segments().nth(index)
@@ -178,22 +116,6 @@ impl PeerIdentity {
     /// Where the name occurs twice, the first counts, also if it is there as somebody's value: in
     /// `/ns/sa/sa/orders`, `sa` is followed by `sa`. Where the layout is known, a pattern or
     /// [`service_account`](Self::service_account) cannot be misled in this way.
-    ///
-    /// ```
-    /// # use std::time::{Duration, SystemTime};
-    /// # use spiffe_peer::{AuthMethod, Connection, Fingerprint, PeerIdentity, VerifiedPeer, parse};
-    /// # let peer = VerifiedPeer {
-    /// #     spiffe_id: parse::workload_id("spiffe://example.org/ns/shop/sa/orders")?,
-    /// #     not_after: SystemTime::now() + Duration::from_secs(3600),
-    /// #     fingerprint: Fingerprint::from_sha256([7; 32]),
-    /// #     method: AuthMethod::MtlsX509Svid,
-    /// # };
-    /// # let peer = PeerIdentity::assume_verified(peer, Connection::new());
-    /// // spiffe://example.org/ns/shop/sa/orders
-    /// assert_eq!(peer.segment_after("sa"), Some("orders"));
-    /// assert_eq!(peer.segment_after("orders"), None);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[must_use]
     pub fn segment_after(&self, name: &str) -> Option<&str> {
         self.segments()
@@ -202,21 +124,6 @@ impl PeerIdentity {
     }
 
     /// The Kubernetes namespace in a path of exactly the form `/ns/{namespace}/sa/{service_account}`.
-    ///
-    /// ```
-    /// # use std::time::{Duration, SystemTime};
-    /// # use spiffe_peer::{AuthMethod, Connection, Fingerprint, PeerIdentity, VerifiedPeer, parse};
-    /// # let peer = VerifiedPeer {
-    /// #     spiffe_id: parse::workload_id("spiffe://example.org/ns/shop/sa/orders")?,
-    /// #     not_after: SystemTime::now() + Duration::from_secs(3600),
-    /// #     fingerprint: Fingerprint::from_sha256([7; 32]),
-    /// #     method: AuthMethod::MtlsX509Svid,
-    /// # };
-    /// # let peer = PeerIdentity::assume_verified(peer, Connection::new());
-    /// // spiffe://example.org/ns/shop/sa/orders
-    /// assert_eq!(peer.namespace(), Some("shop"));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[must_use]
     pub fn namespace(&self) -> Option<&str> {
         self.kubernetes().map(|(namespace, _)| namespace)
@@ -224,21 +131,6 @@ impl PeerIdentity {
 
     /// The Kubernetes service account in a path of exactly the form
     /// `/ns/{namespace}/sa/{service_account}`. Two namespaces may each have one of the same name.
-    ///
-    /// ```
-    /// # use std::time::{Duration, SystemTime};
-    /// # use spiffe_peer::{AuthMethod, Connection, Fingerprint, PeerIdentity, VerifiedPeer, parse};
-    /// # let peer = VerifiedPeer {
-    /// #     spiffe_id: parse::workload_id("spiffe://example.org/ns/shop/sa/orders")?,
-    /// #     not_after: SystemTime::now() + Duration::from_secs(3600),
-    /// #     fingerprint: Fingerprint::from_sha256([7; 32]),
-    /// #     method: AuthMethod::MtlsX509Svid,
-    /// # };
-    /// # let peer = PeerIdentity::assume_verified(peer, Connection::new());
-    /// // spiffe://example.org/ns/shop/sa/orders
-    /// assert_eq!(peer.service_account(), Some("orders"));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[must_use]
     pub fn service_account(&self) -> Option<&str> {
         self.kubernetes()

@@ -92,7 +92,6 @@ fn invariant_1_who_vouches_for_identities_is_known() {
             "crates/spiffe-authz/src/mock.rs",
             "crates/spiffe-connector/src/connector.rs",
             "crates/spiffe-peer/src/identity.rs",
-            "crates/spiffe-peer/src/path/tests.rs",
         ]
         .map(Path::new),
         "a new caller vouches for identities: is there a completed verification before it?"

@@ -1,16 +1,10 @@
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::{AuthMethod, Connection, Fingerprint, VerifiedPeer};
+use crate::identity::test_peer;
 
 fn peer(id: &str) -> PeerIdentity {
-    let peer = VerifiedPeer {
-        spiffe_id: parse::workload_id(id).unwrap(),
-        not_after: SystemTime::now() + Duration::from_secs(3600),
-        fingerprint: Fingerprint::from_sha256([1; 32]),
-        method: AuthMethod::MtlsX509Svid,
-    };
-    PeerIdentity::assume_verified(peer, Connection::new())
+    test_peer(id, SystemTime::now() + Duration::from_secs(3600)).0
 }
 
 #[test]
