@@ -34,7 +34,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use http::header::HOST;
-use http::{HeaderMap, Request, Uri};
+use http::uri::Authority;
+use http::{HeaderMap, Request};
 use percent_encoding::percent_decode_str;
 
 #[cfg(test)]
@@ -50,7 +51,49 @@ const MAX_DECODINGS: usize = 4;
 /// [`NotCanonical`] where it cannot; the request is to be answered 400.
 pub fn check<B>(request: &Request<B>) -> Result<(), NotCanonical> {
     check_path(request.uri().path())?;
-    check_authority(request.uri(), request.headers())
+    let target = request.uri().authority().map(Authority::as_str);
+    one_authority(target, request.headers()).map(drop)
+}
+
+/// A request target that can be read in one way only.
+#[derive(Debug)]
+pub(crate) struct Canonical<'a> {
+    /// Decoded, without the query.
+    pub(crate) path: Cow<'a, str>,
+    /// The one authority, as it was written.
+    pub(crate) authority: Option<&'a str>,
+}
+
+impl Canonical<'_> {
+    /// The host of the authority, in lower case and without its port.
+    pub(crate) fn host(&self) -> Option<String> {
+        let authority = self.authority?;
+        let host = match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => authority,
+        };
+        (!host.is_empty()).then(|| host.to_ascii_lowercase())
+    }
+}
+
+/// Reads a request target in the one way that there is.
+pub(crate) fn read<'a>(
+    path: &'a str,
+    target: Option<&'a str>,
+    headers: &'a HeaderMap,
+) -> Result<Canonical<'a>, NotCanonical> {
+    check_path(path)?;
+    let path = if path.contains('%') {
+        percent_decode_str(path)
+            .decode_utf8()
+            .map_err(|_| NotCanonical(Kind::NotUtf8))?
+    } else {
+        Cow::Borrowed(path)
+    };
+    Ok(Canonical {
+        path,
+        authority: one_authority(target, headers)?,
+    })
 }
 
 /// Checks a path alone, without its query.
@@ -92,6 +135,14 @@ pub(crate) fn check_undisguised(path: &str) -> Result<(), NotCanonical> {
     } else {
         Ok(())
     }
+}
+
+/// Whether a decoded segment can be part of a canonical path at all.
+pub(crate) fn may_be_a_decoded_segment(segment: &str) -> bool {
+    !segment.is_empty()
+        && !matches!(segment, "." | "..")
+        && !segment.contains(['/', '\\', ';'])
+        && !segment.contains(char::is_control)
 }
 
 fn check_segment(segment: &str) -> Result<(), NotCanonical> {
@@ -159,26 +210,29 @@ fn refuse_dots(segment: &str) -> Result<(), NotCanonical> {
     }
 }
 
-fn check_authority(uri: &Uri, headers: &HeaderMap) -> Result<(), NotCanonical> {
+fn one_authority<'a>(
+    target: Option<&'a str>,
+    headers: &'a HeaderMap,
+) -> Result<Option<&'a str>, NotCanonical> {
     let mut hosts = headers.get_all(HOST).iter();
-    let host = hosts.next().map(|value| value.as_bytes());
+    let host = hosts
+        .next()
+        .map(|value| value.to_str().map_err(|_| NotCanonical(Kind::Authority)))
+        .transpose()?;
     if hosts.next().is_some() {
         return Err(NotCanonical(Kind::TwoAuthorities));
     }
-    let target = uri
-        .authority()
-        .map(|authority| authority.as_str().as_bytes());
     if let (Some(target), Some(host)) = (target, host)
         && !target.eq_ignore_ascii_case(host)
     {
         return Err(NotCanonical(Kind::TwoAuthorities));
     }
-    let names_one = |byte: &u8| {
+    let authority = target.or(host);
+    let names_one = |byte: u8| {
         byte.is_ascii_graphic() && !matches!(byte, b',' | b'@' | b'/' | b'\\' | b'?' | b'#')
     };
-    let authority = target.or(host).unwrap_or_default();
-    if authority.iter().all(names_one) {
-        Ok(())
+    if authority.unwrap_or_default().bytes().all(names_one) {
+        Ok(authority)
     } else {
         Err(NotCanonical(Kind::Authority))
     }

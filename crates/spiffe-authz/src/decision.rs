@@ -21,6 +21,16 @@ pub(crate) enum Reason {
     NotAllowed,
     NoRule,
     NotCanonical(NotCanonical),
+    /// A rule of a policy denies.
+    Rule,
+    /// No rule of a policy allows.
+    Default,
+    BadUser,
+    ConditionError,
+    /// The decision point objects, or says nothing.
+    DecisionPoint,
+    /// The record of the decision could not be kept.
+    NoRecord,
 }
 
 /// Where in a service a request is decided, for the event alone.

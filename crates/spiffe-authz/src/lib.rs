@@ -63,18 +63,28 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod audit;
 #[cfg(feature = "axum")]
 pub mod axum;
 pub mod canonical;
 mod decision;
+pub mod guard;
+mod inventory;
+mod log_identity;
 #[cfg(feature = "mock")]
 pub mod mock;
+mod observe;
 mod patterns;
+pub mod policy;
 mod refusal;
 pub mod require_id;
 mod rule;
 
+pub use guard::AuthzLayer;
+pub use inventory::{Inventory, Route};
+pub use log_identity::{LogIdentity, LogIdentityLayer};
 pub use patterns::IdPatterns;
+pub use policy::Policy;
 pub use refusal::Refusal;
 pub use require_id::{RequireId, RequireIdLayer};
 pub use rule::{InvalidRule, Rule};

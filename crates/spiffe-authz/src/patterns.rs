@@ -22,6 +22,11 @@ impl IdPatterns {
     }
 
     #[cfg(feature = "axum")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    #[cfg(feature = "axum")]
     pub(crate) fn append(&mut self, mut more: Self) {
         self.0.append(&mut more.0);
     }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
@@ -33,10 +35,12 @@ use crate::decision::Reason;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     reason: Reason,
     grpc: bool,
+    has_peer: bool,
+    rule: Option<Arc<str>>,
 }
 
 impl Refusal {
@@ -44,7 +48,29 @@ impl Refusal {
         Self {
             reason,
             grpc: is_grpc(request),
+            has_peer: !matches!(reason, Reason::NoIdentity | Reason::EndedIdentity),
+            rule: None,
         }
+    }
+
+    /// A refusal by a policy: with an identity or without, and by a rule or by none.
+    pub(crate) fn by_policy(
+        reason: Reason,
+        request: &HeaderMap,
+        has_peer: bool,
+        rule: Option<&str>,
+    ) -> Self {
+        Self {
+            has_peer,
+            rule: rule.map(Arc::from),
+            ..Self::new(reason, request)
+        }
+    }
+
+    /// The rule of the policy that denied, if one did.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        self.rule.as_deref()
     }
 
     /// The reason in one word, or for a request that is not canonical in a few.
@@ -56,19 +82,25 @@ impl Refusal {
             Reason::NotAllowed => "not_allowed",
             Reason::NoRule => "no_rule",
             Reason::NotCanonical(why) => why.reason(),
+            Reason::Rule => "rule",
+            Reason::Default => "default",
+            Reason::BadUser => "bad_user",
+            Reason::ConditionError => "condition_error",
+            Reason::DecisionPoint => "decision_point",
+            Reason::NoRecord => "no_record",
         }
     }
 
-    /// Whether the peer has no identity, or one that has ended.
+    /// Whether the peer has no identity, one that has ended, or an end user's token that is not to be believed.
     #[must_use]
     pub fn is_unauthenticated(&self) -> bool {
-        matches!(self.reason, Reason::NoIdentity | Reason::EndedIdentity)
+        !self.is_malformed() && (!self.has_peer || self.reason == Reason::BadUser)
     }
 
-    /// Whether the peer has an identity that no rule lets in.
+    /// Whether the peer has an identity that no rule lets in, or that a rule keeps out.
     #[must_use]
     pub fn is_forbidden(&self) -> bool {
-        matches!(self.reason, Reason::NotAllowed | Reason::NoRule)
+        !self.is_malformed() && !self.is_unauthenticated()
     }
 
     /// Whether the request can be read in more than one way.
@@ -77,17 +109,19 @@ impl Refusal {
         matches!(self.reason, Reason::NotCanonical(_))
     }
 
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.grpc
+    }
+
     /// The answer to the peer: nothing in it depends on more than the status.
     pub(crate) fn response<B: Default>(self) -> Response<B> {
         const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
-        let (status, code, message) = match self.reason {
-            Reason::NoIdentity | Reason::EndedIdentity => {
-                (StatusCode::UNAUTHORIZED, "16", "unauthenticated")
-            }
-            Reason::NotAllowed | Reason::NoRule => {
-                (StatusCode::FORBIDDEN, "7", "permission denied")
-            }
-            Reason::NotCanonical(_) => (StatusCode::BAD_REQUEST, "3", "invalid argument"),
+        let (status, code, message) = if self.is_malformed() {
+            (StatusCode::BAD_REQUEST, "3", "invalid argument")
+        } else if self.is_unauthenticated() {
+            (StatusCode::UNAUTHORIZED, "16", "unauthenticated")
+        } else {
+            (StatusCode::FORBIDDEN, "7", "permission denied")
         };
         let mut response = Response::new(B::default());
         if self.grpc {

@@ -23,9 +23,15 @@ use crate::patterns::IdPatterns;
 /// # Ok::<(), spiffe_authz::InvalidRule>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Rule(Arc<Callers>);
+pub struct Rule(Arc<Said>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
+struct Said {
+    callers: Callers,
+    denied: Vec<IdPattern>,
+}
+
+#[derive(Debug, Clone)]
 enum Callers {
     Ids(Vec<IdPattern>),
     Authenticated { because: String },
@@ -39,22 +45,25 @@ impl Rule {
     ///
     /// [`InvalidRule`] where a text is no ID pattern, or there is none at all.
     pub fn allow(ids: impl Into<IdPatterns>) -> Result<Self, InvalidRule> {
-        let mut patterns = Vec::new();
-        let mut problems = Vec::new();
-        for pattern in ids.into().into_vec() {
-            match pattern {
-                Ok(pattern) => patterns.push(pattern),
-                Err(error) => problems.push(Problem::Pattern(error)),
-            }
-        }
-        if patterns.is_empty() && problems.is_empty() {
-            problems.push(Problem::NoIds);
-        }
-        if problems.is_empty() {
-            Ok(Self(Arc::new(Callers::Ids(patterns))))
-        } else {
-            Err(InvalidRule { problems })
-        }
+        at_least_one(ids.into()).map(|patterns| Self::of(Callers::Ids(patterns)))
+    }
+
+    /// The same rule, which keeps out the peers that one of these patterns describes, whoever lets them in.
+    ///
+    /// ```
+    /// use spiffe_authz::Rule;
+    ///
+    /// Rule::allow("spiffe://example.org/**")?.deny("spiffe://example.org/ns/batch/**")?;
+    /// # Ok::<(), spiffe_authz::InvalidRule>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRule`] where a text is no ID pattern, or there is none at all.
+    pub fn deny(self, ids: impl Into<IdPatterns>) -> Result<Self, InvalidRule> {
+        let mut said = Arc::unwrap_or_clone(self.0);
+        said.denied.extend(at_least_one(ids.into())?);
+        Ok(Self(Arc::new(said)))
     }
 
     /// Lets in exactly these IDs; a text with a wildcard is refused.
@@ -88,7 +97,7 @@ impl Rule {
     /// [`InvalidRule`] where the reason is blank.
     pub fn authenticated(because: impl Into<String>) -> Result<Self, InvalidRule> {
         let because = reason(because.into())?;
-        Ok(Self(Arc::new(Callers::Authenticated { because })))
+        Ok(Self::of(Callers::Authenticated { because }))
     }
 
     /// Lets in everybody, with an identity or without; an identity that has ended is still refused.
@@ -98,13 +107,20 @@ impl Rule {
     /// [`InvalidRule`] where the reason is blank.
     pub fn anyone(because: impl Into<String>) -> Result<Self, InvalidRule> {
         let because = reason(because.into())?;
-        Ok(Self(Arc::new(Callers::Anyone { because })))
+        Ok(Self::of(Callers::Anyone { because }))
+    }
+
+    fn of(callers: Callers) -> Self {
+        Self(Arc::new(Said {
+            callers,
+            denied: Vec::new(),
+        }))
     }
 
     /// Why the rule asks for no particular ID, in the words of its author.
     #[must_use]
     pub fn because(&self) -> Option<&str> {
-        match &*self.0 {
+        match &self.0.callers {
             Callers::Ids(_) => None,
             Callers::Authenticated { because } | Callers::Anyone { because } => Some(because),
         }
@@ -112,7 +128,12 @@ impl Rule {
 
     /// Judges a peer whose identity is known to be current.
     pub(crate) fn judge(&self, peer: Option<&PeerIdentity>) -> Result<(), Reason> {
-        match (&*self.0, peer) {
+        if let Some(peer) = peer
+            && self.0.denied.iter().any(|pattern| peer.matches(pattern))
+        {
+            return Err(Reason::NotAllowed);
+        }
+        match (&self.0.callers, peer) {
             (Callers::Anyone { .. }, _) | (Callers::Authenticated { .. }, Some(_)) => Ok(()),
             (Callers::Ids(patterns), Some(peer))
                 if patterns.iter().any(|pattern| peer.matches(pattern)) =>
@@ -122,6 +143,25 @@ impl Rule {
             (Callers::Ids(_), Some(_)) => Err(Reason::NotAllowed),
             (Callers::Ids(_) | Callers::Authenticated { .. }, None) => Err(Reason::NoIdentity),
         }
+    }
+}
+
+fn at_least_one(ids: IdPatterns) -> Result<Vec<IdPattern>, InvalidRule> {
+    let mut patterns = Vec::new();
+    let mut problems = Vec::new();
+    for pattern in ids.into_vec() {
+        match pattern {
+            Ok(pattern) => patterns.push(pattern),
+            Err(error) => problems.push(Problem::Pattern(error)),
+        }
+    }
+    if patterns.is_empty() && problems.is_empty() {
+        problems.push(Problem::NoIds);
+    }
+    if problems.is_empty() {
+        Ok(patterns)
+    } else {
+        Err(InvalidRule { problems })
     }
 }
 
@@ -139,19 +179,25 @@ fn reason(because: String) -> Result<String, InvalidRule> {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 4;
-        match &*self.0 {
-            Callers::Authenticated { .. } => f.write_str("authenticated"),
-            Callers::Anyone { .. } => f.write_str("anyone"),
-            Callers::Ids(patterns) => {
-                for (index, pattern) in patterns.iter().take(SHOWN).enumerate() {
-                    write!(f, "{}{pattern}", if index == 0 { "" } else { ", " })?;
-                }
-                match patterns.len().saturating_sub(SHOWN) {
-                    0 => Ok(()),
-                    more => write!(f, " and {more} more"),
-                }
+        let list = |f: &mut fmt::Formatter<'_>, patterns: &[IdPattern]| {
+            for (index, pattern) in patterns.iter().take(SHOWN).enumerate() {
+                write!(f, "{}{pattern}", if index == 0 { "" } else { ", " })?;
             }
+            match patterns.len().saturating_sub(SHOWN) {
+                0 => Ok(()),
+                more => write!(f, " and {more} more"),
+            }
+        };
+        match &self.0.callers {
+            Callers::Ids(patterns) => list(f, patterns)?,
+            Callers::Authenticated { .. } => f.write_str("authenticated")?,
+            Callers::Anyone { .. } => f.write_str("anyone")?,
         }
+        if self.0.denied.is_empty() {
+            return Ok(());
+        }
+        f.write_str(", but not ")?;
+        list(f, &self.0.denied)
     }
 }
 
@@ -212,7 +258,7 @@ impl fmt::Display for InvalidRule {
                 )?,
                 #[cfg(feature = "axum")]
                 Problem::Mixed => f.write_str(
-                    "a rule either names IDs or is `authenticated` or is `anyone`, and that once",
+                    "a rule either names IDs or is `authenticated` or is `anyone` or is left to the policy, and that once",
                 )?,
             }
         }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 /// let user = EndUser::new("https://id.example.com", "ada")
 ///     .with_scopes(["orders.read"])
 ///     .with_claims([("department".to_owned(), json!("audit"))]);
-/// assert!(user.scopes().any(|scope| scope == "orders.read"));
+/// assert_eq!(user.scopes(), ["orders.read"]);
 /// assert_eq!(user.claim("department"), Some(&json!("audit")));
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -66,8 +66,9 @@ impl EndUser {
     }
 
     /// What the token permits.
-    pub fn scopes(&self) -> impl Iterator<Item = &str> {
-        self.scopes.iter().map(String::as_str)
+    #[must_use]
+    pub fn scopes(&self) -> &[String] {
+        &self.scopes
     }
 
     /// One claim of the token.

@@ -1,11 +1,17 @@
 use std::fmt;
+use std::sync::Arc;
 
 use ::axum::routing::{self, MethodRouter};
 
-use super::guarded::{NoRule, RouteRule};
+use super::draft::Decider;
+use super::guarded::{Nothing, RouteRule};
 use super::methods::{ANY, GuardedMethod};
 use super::path;
 use super::router::{Router, Target};
+#[cfg(feature = "tonic")]
+use super::rpcs::RpcRules;
+use crate::guard::Guard;
+use crate::inventory::Inventory;
 
 /// Everything that is wrong with a [`Router`].
 ///
@@ -26,6 +32,10 @@ pub struct InvalidRouter {
 }
 
 impl InvalidRouter {
+    pub(super) fn new(problems: Vec<String>) -> Self {
+        Self { problems }
+    }
+
     /// What is wrong, each with its place.
     pub fn problems(&self) -> impl Iterator<Item = &str> {
         self.problems.iter().map(String::as_str)
@@ -42,10 +52,18 @@ impl fmt::Display for InvalidRouter {
 
 impl std::error::Error for InvalidRouter {}
 
-pub(super) fn build(router: Router<()>) -> Result<::axum::Router, InvalidRouter> {
+/// What a router becomes: axum's, and what it holds.
+pub(super) struct Built {
+    pub(super) routes: ::axum::Router,
+    pub(super) inventory: Inventory,
+}
+
+pub(super) fn build(router: Router<()>, guard: Option<Arc<Guard>>) -> Result<Built, InvalidRouter> {
     let mut builder = Builder {
         problems: router.problems,
         claims: matchit::Router::new(),
+        guard,
+        inventory: Inventory::default(),
     };
     let mut routes: Vec<(String, Vec<GuardedMethod<()>>)> = Vec::new();
     let mut built = ::axum::Router::new();
@@ -57,34 +75,38 @@ pub(super) fn build(router: Router<()>) -> Result<::axum::Router, InvalidRouter>
                 None => routes.push((path, methods.methods)),
             },
             Target::Mount(methods) => {
-                let methods = builder.methods(Some(&path), methods.methods);
+                let below = format!("{path}/{{*rest}}");
+                let methods = builder.methods(Some(&path), &[&path, &below], methods.methods);
                 if builder.claim_all_below(&path) {
                     built = built.nest_service(&path, methods);
                 }
             }
             #[cfg(feature = "tonic")]
             Target::Rpcs(rpcs, mount) => {
-                let rules = rpcs.into_rules(&path, &mut builder.problems);
+                let deciders = rpcs.into_deciders(&path, &mut builder.problems);
                 let everything = format!("{path}/{{*rpc}}");
                 if builder.claim(&everything, path::check_route) {
-                    built = mount(built, &everything, rules);
+                    built = mount(built, &everything, builder.rpcs(deciders));
                 }
             }
         }
     }
     for (path, methods) in routes {
-        let methods = builder.methods(Some(&path), methods);
+        let methods = builder.methods(Some(&path), &[&path], methods);
         if builder.claim(&path, path::check_route) {
             built = built.route(&path, methods);
         }
     }
     let fallback = match router.fallback {
-        Some(fallback) => builder.methods(None, fallback.methods),
-        None => routing::any(NoRule::new(None)),
+        Some(fallback) => builder.methods(None, &["/{*rest}", "/"], fallback.methods),
+        None => routing::any(Nothing::new(None, builder.guard.clone())),
     };
     let built = built.fallback_service(fallback);
     if builder.problems.is_empty() {
-        Ok(built)
+        Ok(Built {
+            routes: built,
+            inventory: builder.inventory,
+        })
     } else {
         Err(InvalidRouter {
             problems: builder.problems,
@@ -96,11 +118,19 @@ struct Builder {
     problems: Vec<String>,
     /// The matcher that axum uses, fed beforehand: axum panics where it refuses.
     claims: matchit::Router<()>,
+    guard: Option<Arc<Guard>>,
+    inventory: Inventory,
 }
 
 impl Builder {
-    /// The handlers of one route behind their rules. A method without a rule is denied.
-    fn methods(&mut self, route: Option<&str>, methods: Vec<GuardedMethod<()>>) -> MethodRouter {
+    /// The handlers of one route behind their rules, for requests to these paths. A method without a
+    /// rule is denied.
+    fn methods(
+        &mut self,
+        route: Option<&str>,
+        paths: &[&str],
+        methods: Vec<GuardedMethod<()>>,
+    ) -> MethodRouter {
         let mut seen = Vec::new();
         let mut rest = None;
         let mut named = MethodRouter::new();
@@ -112,9 +142,14 @@ impl Builder {
                 continue;
             }
             seen.push(method.name);
-            match method.draft.into_rule() {
-                Ok(rule) => {
-                    let handler = (method.mount)(RouteRule::new(route, rule));
+            match method.draft.into_decider() {
+                Ok(decider) => {
+                    let name = if method.name == ANY { "*" } else { method.name };
+                    for path in paths {
+                        self.enter(&place, name, path, &decider);
+                    }
+                    let rule = RouteRule::new(route, None, Some(decider), self.guard.clone());
+                    let handler = (method.mount)(rule);
                     if method.name == ANY {
                         rest = Some(handler);
                     } else {
@@ -125,8 +160,33 @@ impl Builder {
             }
         }
         // Beginning with a handler for any method keeps axum from telling in `Allow` which methods there are.
-        rest.unwrap_or_else(|| routing::any(NoRule::new(route)))
+        rest.unwrap_or_else(|| routing::any(Nothing::new(route, self.guard.clone())))
             .merge(named)
+    }
+
+    #[cfg(feature = "tonic")]
+    fn rpcs(&mut self, deciders: Vec<(String, Decider)>) -> Arc<RpcRules> {
+        let mut by_path = Vec::new();
+        for (path, decider) in deciders {
+            self.enter(&format!("RPC {path}"), "POST", &path, &decider);
+            let rpc = path.strip_prefix('/');
+            let rule = RouteRule::new(None, rpc, Some(decider), self.guard.clone());
+            by_path.push((path.into_boxed_str(), rule));
+        }
+        Arc::new(RpcRules {
+            by_path,
+            none: RouteRule::new(None, None, None, None),
+        })
+    }
+
+    fn enter(&mut self, place: &str, method: &str, path: &str, decider: &Decider) {
+        let by_policy = matches!(decider, Decider::Policy);
+        if by_policy && self.guard.is_none() {
+            self.problems.push(format!(
+                "{place}: a policy is to decide, and there is none: give it to `bind`, in place of `build`"
+            ));
+        }
+        self.inventory.add(method, path, by_policy);
     }
 
     fn claim_all_below(&mut self, prefix: &str) -> bool {

@@ -4,46 +4,170 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use ::axum::body::Body;
 use ::axum::extract::Request;
 use ::axum::handler::Handler;
 use ::axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::request::Parts;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use super::draft::Decider;
 use crate::decision::{Place, decide, refuse_without_rule};
+use crate::guard::{BoxFuture, Entry, Guard, Scope};
+use crate::policy::query::Head;
 use crate::refusal::Refusal;
-use crate::require_id::future::Answer;
-use crate::rule::Rule;
 
-/// The rule of one method of one route, or of the fallback.
-#[derive(Debug)]
+/// Who decides on one method of one route, on the fallback, or on one RPC.
 pub(super) struct RouteRule {
     route: Option<Box<str>>,
-    rule: Rule,
+    rpc: Option<Box<str>>,
+    decider: Option<Decider>,
+    /// The policy that the router is bound to.
+    guard: Option<Arc<Guard>>,
 }
 
 impl RouteRule {
-    pub(super) fn new(route: Option<&str>, rule: Rule) -> Arc<Self> {
+    pub(super) fn new(
+        route: Option<&str>,
+        rpc: Option<&str>,
+        decider: Option<Decider>,
+        guard: Option<Arc<Guard>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             route: route.map(Box::from),
-            rule,
+            rpc: rpc.map(Box::from),
+            decider,
+            guard,
         })
     }
 
-    fn decide(&self, request: &Request) -> Result<(), Refusal> {
-        decide(
-            request,
-            &self.rule,
-            Place {
-                route: self.route.as_deref(),
-                rpc: None,
+    /// Decides, and calls what is behind the rule or keeps the call until the decision is there.
+    pub(super) fn answer<T, F>(
+        self: &Arc<Self>,
+        request: Request,
+        inner: T,
+        call: impl FnOnce(T, Request) -> F + Send + 'static,
+    ) -> Answer<F>
+    where
+        T: Send + 'static,
+    {
+        match self.enter(&request) {
+            Entry::Allowed => Answer::Allowed {
+                future: call(inner, request),
             },
-        )
+            Entry::Refused(refusal) => Answer::Refused {
+                refusal: Some(refusal),
+            },
+            Entry::Waits => {
+                let (parts, body) = request.into_parts();
+                Answer::Waits {
+                    waiting: Box::new(Waiting {
+                        settled: self.clone().settle(parts),
+                        body: Some(body),
+                        call: Some(Box::new(move |request| call(inner, request))),
+                    }),
+                }
+            }
+        }
+    }
+
+    fn enter(&self, request: &Request) -> Entry {
+        let head = Head::of(request);
+        let decided = match (&self.decider, &self.guard) {
+            (Some(Decider::Policy), Some(guard)) => return guard.enter(head, Scope::Everything),
+            (Some(Decider::Rule(rule)), Some(guard)) => match guard.enter(head, Scope::DenyRules) {
+                Entry::Allowed => guard.judge(head, rule),
+                other => return other,
+            },
+            (Some(Decider::Rule(rule)), None) => decide(request, rule, self.place()),
+            (Some(Decider::Policy) | None, _) => Err(refuse_without_rule(request, self.place())),
+        };
+        match decided {
+            Ok(()) => Entry::Allowed,
+            Err(refusal) => Entry::Refused(Box::new(refusal)),
+        }
+    }
+
+    fn settle(self: Arc<Self>, parts: Parts) -> Settled {
+        Box::pin(async move {
+            let Some(guard) = &self.guard else {
+                let refusal =
+                    refuse_without_rule(&Request::from_parts(parts.clone(), ()), self.place());
+                return (parts, Err(refusal));
+            };
+            let decided = match &self.decider {
+                Some(Decider::Rule(rule)) => {
+                    let decided = guard.settle(&parts, Scope::DenyRules).await;
+                    decided.and_then(|()| guard.judge(Head::from(&parts), rule))
+                }
+                _ => guard.settle(&parts, Scope::Everything).await,
+            };
+            (parts, decided)
+        })
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place {
+            route: self.route.as_deref(),
+            rpc: self.rpc.as_deref(),
+        }
+    }
+}
+
+type Settled = BoxFuture<'static, (Parts, Result<(), Refusal>)>;
+
+pin_project! {
+    /// What a decision leads to: the future of what is behind the rule, which exists only after an allow.
+    #[project = AnswerProject]
+    pub(super) enum Answer<F> {
+        Allowed { #[pin] future: F },
+        Refused { refusal: Option<Box<Refusal>> },
+        Waits { waiting: Box<Waiting<F>> },
+    }
+}
+
+pub(super) struct Waiting<F> {
+    settled: Settled,
+    body: Option<Body>,
+    call: Option<Box<dyn FnOnce(Request) -> F + Send>>,
+}
+
+impl<F: Future> Answer<F> {
+    fn poll_answer(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<F::Output, Refusal>> {
+        loop {
+            let waiting = match self.as_mut().project() {
+                AnswerProject::Allowed { future } => return future.poll(cx).map(Ok),
+                AnswerProject::Refused { refusal } => {
+                    return match refusal.take() {
+                        Some(refusal) => Poll::Ready(Err(*refusal)),
+                        // Polled after it was ready, which no caller may do.
+                        None => Poll::Pending,
+                    };
+                }
+                AnswerProject::Waits { waiting } => waiting,
+            };
+            let (parts, decided) = ready!(waiting.settled.as_mut().poll(cx));
+            let next = match (decided, waiting.body.take(), waiting.call.take()) {
+                (Ok(()), Some(body), Some(call)) => Self::Allowed {
+                    future: call(Request::from_parts(parts, body)),
+                },
+                (Err(refusal), _, _) => Self::Refused {
+                    refusal: Some(Box::new(refusal)),
+                },
+                (Ok(()), _, _) => return Poll::Pending,
+            };
+            self.set(next);
+        }
     }
 }
 
 /// A handler, or a service, behind its rule. A handler stays a handler: axum boxes it once either way.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Guarded<H> {
     rule: Arc<RouteRule>,
     inner: H,
@@ -58,20 +182,25 @@ impl<H> Guarded<H> {
 impl<H, T, S> Handler<T, S> for Guarded<H>
 where
     H: Handler<T, S>,
+    S: Send + 'static,
 {
     type Future = HandlerFuture<H::Future>;
 
     fn call(self, request: Request, state: S) -> Self::Future {
-        let decision = self.rule.decide(&request);
+        let inner = self.inner;
         HandlerFuture {
-            answer: Answer::new(decision, || self.inner.call(request, state)),
+            answer: self
+                .rule
+                .answer(request, (inner, state), |(inner, state), request| {
+                    inner.call(request, state)
+                }),
         }
     }
 }
 
 impl<T> Service<Request> for Guarded<T>
 where
-    T: Service<Request, Response: IntoResponse, Error = Infallible>,
+    T: Service<Request, Response: IntoResponse, Error = Infallible> + Clone + Send + 'static,
 {
     type Response = Response;
     type Error = Infallible;
@@ -82,9 +211,18 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let decision = self.rule.decide(&request);
-        ServiceFuture::new(Answer::new(decision, || self.inner.call(request)))
+        let ready = take_ready(&mut self.inner);
+        ServiceFuture::new(
+            self.rule
+                .answer(request, ready, |mut inner, request| inner.call(request)),
+        )
     }
+}
+
+/// Takes the service that is ready, and leaves a clone that has to become ready yet.
+pub(super) fn take_ready<T: Clone>(service: &mut T) -> T {
+    let clone = service.clone();
+    std::mem::replace(service, clone)
 }
 
 pin_project! {
@@ -131,29 +269,35 @@ where
     }
 }
 
-/// What stands where nobody has said who may pass: the methods of a route without a rule, and every
-/// path without a route.
-#[derive(Debug, Clone)]
-pub(super) struct NoRule {
-    route: Option<Arc<str>>,
+/// What stands where there is no handler: the methods of a route without one, and every path without
+/// a route. Only a policy can allow such a request, and then the answer is that there is nothing.
+#[derive(Clone)]
+pub(super) struct Nothing {
+    rule: Arc<RouteRule>,
+    status: StatusCode,
 }
 
-impl NoRule {
-    pub(super) fn new(route: Option<&str>) -> Self {
+impl Nothing {
+    pub(super) fn new(route: Option<&str>, guard: Option<Arc<Guard>>) -> Self {
+        let decider = guard.is_some().then_some(Decider::Policy);
         Self {
-            route: route.map(Arc::from),
+            rule: RouteRule::new(route, None, decider, guard),
+            status: match route {
+                Some(_) => StatusCode::METHOD_NOT_ALLOWED,
+                None => StatusCode::NOT_FOUND,
+            },
         }
     }
 }
 
-impl<S> Handler<(), S> for NoRule {
-    type Future = std::future::Ready<Response>;
+impl<S> Handler<(), S> for Nothing {
+    type Future = HandlerFuture<std::future::Ready<Response>>;
 
     fn call(self, request: Request, _state: S) -> Self::Future {
-        let place = Place {
-            route: self.route.as_deref(),
-            rpc: None,
-        };
-        std::future::ready(refuse_without_rule(&request, place).response())
+        HandlerFuture {
+            answer: self.rule.answer(request, self.status, |status, _| {
+                std::future::ready(status.into_response())
+            }),
+        }
     }
 }

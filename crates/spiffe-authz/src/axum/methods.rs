@@ -60,18 +60,23 @@ pub struct Unguarded<S = ()> {
 impl<S> Unguarded<S> {
     /// Lets in the peers that one of these ID patterns describes.
     pub fn allow(self, ids: impl Into<IdPatterns>) -> GuardedMethods<S> {
-        self.with(Draft::Ids(ids.into()))
+        self.with(Draft::ids(ids.into()))
     }
 
     /// Lets in every peer with a verified identity, for a reason that is not blank.
     pub fn authenticated(self, because: impl Into<String>) -> GuardedMethods<S> {
-        self.with(Draft::Authenticated(because.into()))
+        self.with(Draft::authenticated(because.into()))
     }
 
     /// Lets in everybody, with an identity or without, for a reason that is not blank. An identity
     /// that has ended is still refused.
     pub fn anyone(self, because: impl Into<String>) -> GuardedMethods<S> {
-        self.with(Draft::Anyone(because.into()))
+        self.with(Draft::anyone(because.into()))
+    }
+
+    /// Leaves the decision to the policy that the router is [bound](super::Router::bind) to.
+    pub fn policy(self) -> GuardedMethods<S> {
+        self.with(Draft::policy())
     }
 
     fn with(self, draft: Draft) -> GuardedMethods<S> {
@@ -89,7 +94,16 @@ impl<S> GuardedMethods<S> {
     /// Lets further peers into the method that was named last. Its rule must be one of IDs too.
     pub fn allow(mut self, ids: impl Into<IdPatterns>) -> Self {
         if let Some(mut last) = self.methods.pop() {
-            last.draft = last.draft.and(Draft::Ids(ids.into()));
+            last.draft = last.draft.and(Draft::ids(ids.into()));
+            self.methods.push(last);
+        }
+        self
+    }
+
+    /// Keeps these peers from the method that was named last, whoever lets them in.
+    pub fn deny(mut self, ids: impl Into<IdPatterns>) -> Self {
+        if let Some(mut last) = self.methods.pop() {
+            last.draft = last.draft.deny(ids.into());
             self.methods.push(last);
         }
         self
@@ -146,7 +160,7 @@ impl<S> fmt::Debug for Unguarded<S> {
 #[diagnostic::on_unimplemented(
     message = "this route has no rule that says who may call it",
     label = "a handler without a rule",
-    note = "end it with `.allow(\"spiffe://...\")`, `.authenticated(\"because ...\")` or `.anyone(\"because ...\")`",
+    note = "end it with `.allow(\"spiffe://...\")`, `.authenticated(\"because ...\")`, `.anyone(\"because ...\")` or `.policy()`",
     note = "the functions of `axum::routing` know no rules: take `get`, `post`, ... from `spiffe_authz::axum`"
 )]
 pub trait HasRules<S>: sealed::Sealed {

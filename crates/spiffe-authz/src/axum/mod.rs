@@ -87,6 +87,7 @@
 
 mod build;
 mod draft;
+mod guard;
 mod guarded;
 mod methods;
 mod path;
@@ -96,6 +97,7 @@ mod rpcs;
 mod service;
 
 pub use build::InvalidRouter;
+pub use guard::guard;
 pub use methods::{
     GuardedMethods, HasRules, Unguarded, any, any_service, connect, delete, get, get_service, head,
     options, patch, post, put, trace,

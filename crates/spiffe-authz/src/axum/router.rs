@@ -14,6 +14,8 @@ use super::path;
 #[cfg(feature = "tonic")]
 use super::rpcs::{MountRpcs, Rpcs, mount_rpcs};
 use super::service::GuardedService;
+use crate::guard::AuthzLayer;
+use crate::policy::PolicySource;
 
 /// A router whose routes all have rules. See the [module](crate::axum).
 ///
@@ -189,7 +191,66 @@ impl Router<()> {
     /// nobody or give a blank reason, paths that are malformed, conflict, or that no request can meet, and
     /// methods with two handlers.
     pub fn build(self) -> Result<GuardedService, InvalidRouter> {
-        build::build(self).map(GuardedService::new)
+        build::build(self, None).map(GuardedService::new)
+    }
+
+    /// Checks every path and every rule against a policy too, and makes the service.
+    ///
+    /// The policy decides at the routes that say [`policy()`](super::Unguarded::policy), and where
+    /// there is no route. At every other route the rule in code decides alone who may pass, and the
+    /// policy's rules that deny keep out as everywhere.
+    ///
+    /// ```
+    /// use spiffe_authz::Policy;
+    /// use spiffe_authz::axum::{Router, get};
+    ///
+    /// let policy = Policy::from_yaml(r#"
+    /// version: 1
+    /// name: orders
+    /// trust_domains: { example.org: {} }
+    /// rules:
+    ///   - { name: read, allow: ["GET /orders/{id}"], from: ["spiffe://example.org/ns/shop/**"] }
+    /// "#)?;
+    /// let router = || Router::new().route("/orders/{id}", get(async || "an order").policy());
+    /// let app = router().bind(policy.clone())?;
+    ///
+    /// let more = router().route("/stock", get(async || "all of it").policy());
+    /// let error = more.bind(policy).unwrap_err();
+    /// assert!(error.to_string().contains("GET /stock"), "{error}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRouter`] with everything that [`build`](Self::build) finds, with every route that no
+    /// rule of the policy allows anybody to use, and with every rule that meets no route. A policy that
+    /// follows its file is held to the same later on.
+    pub fn bind(self, policy: impl Into<PolicySource>) -> Result<GuardedService, InvalidRouter> {
+        match AuthzLayer::new(policy) {
+            Ok(layer) => self.bind_with(layer),
+            Err(error) => Err(InvalidRouter::new(vec![error.to_string()])),
+        }
+    }
+
+    /// Like [`bind`](Self::bind), with all that a layer can be told: resources, a decision point, audit.
+    ///
+    /// # Errors
+    ///
+    /// As with [`bind`](Self::bind).
+    pub fn bind_with(self, layer: AuthzLayer) -> Result<GuardedService, InvalidRouter> {
+        let built = build::build(self, Some(layer.guard()))?;
+        let inventory = built.inventory.clone();
+        layer
+            .cover(move |policy| inventory.check(policy))
+            .map_err(|uncovered| {
+                let problems = uncovered.problems().iter();
+                InvalidRouter::new(
+                    problems
+                        .map(|problem| problem.message().to_owned())
+                        .collect(),
+                )
+            })?;
+        Ok(GuardedService::new(built))
     }
 }
 

@@ -7,13 +7,9 @@ use ::axum::response::{IntoResponse, Response};
 use http::Method;
 use tower_service::Service;
 
-use super::draft::Draft;
-use super::guarded::ServiceFuture;
-use crate::decision::{Place, decide, refuse_without_rule};
+use super::draft::{Decider, Draft};
+use super::guarded::{RouteRule, ServiceFuture, take_ready};
 use crate::patterns::IdPatterns;
-use crate::refusal::Refusal;
-use crate::require_id::future::Answer;
-use crate::rule::Rule;
 
 /// Rules for the RPCs of one tonic service: what [`Router::grpc`](super::Router::grpc) takes.
 ///
@@ -41,18 +37,23 @@ impl Rpcs {
 
     /// Lets the peers that one of these ID patterns describes call an RPC. May be said again to add IDs.
     pub fn allow(self, rpc: &str, ids: impl Into<IdPatterns>) -> Self {
-        self.with(rpc, Draft::Ids(ids.into()))
+        self.with(rpc, Draft::ids(ids.into()))
     }
 
     /// Lets every peer with a verified identity call an RPC, for a reason that is not blank.
     pub fn authenticated(self, rpc: &str, because: impl Into<String>) -> Self {
-        self.with(rpc, Draft::Authenticated(because.into()))
+        self.with(rpc, Draft::authenticated(because.into()))
     }
 
     /// Lets everybody call an RPC, with an identity or without, for a reason that is not blank. An
     /// identity that has ended is still refused.
     pub fn anyone(self, rpc: &str, because: impl Into<String>) -> Self {
-        self.with(rpc, Draft::Anyone(because.into()))
+        self.with(rpc, Draft::anyone(because.into()))
+    }
+
+    /// Leaves the decision on an RPC to the policy that the router is [bound](super::Router::bind) to.
+    pub fn policy(self, rpc: &str) -> Self {
+        self.with(rpc, Draft::policy())
     }
 
     fn with(mut self, rpc: &str, draft: Draft) -> Self {
@@ -64,8 +65,13 @@ impl Rpcs {
         self
     }
 
-    pub(super) fn into_rules(self, service: &str, problems: &mut Vec<String>) -> Arc<RpcRules> {
-        let mut by_path = Vec::new();
+    /// What decides on each RPC, by its whole path: `/package.Service/Method`.
+    pub(super) fn into_deciders(
+        self,
+        service: &str,
+        problems: &mut Vec<String>,
+    ) -> Vec<(String, Decider)> {
+        let mut deciders = Vec::new();
         for (rpc, draft) in self.drafts {
             let path = format!("{service}/{rpc}");
             if !is_identifier(&rpc) {
@@ -73,13 +79,13 @@ impl Rpcs {
                     "{path:?} names no RPC: write the name alone, as in the `.proto` file"
                 ));
             }
-            match draft.into_rule() {
-                Ok(rule) => by_path.push((path.into_boxed_str(), rule)),
+            match draft.into_decider() {
+                Ok(decider) => deciders.push((path, decider)),
                 Err(error) => problems.push(format!("RPC {path}: {error}")),
             }
         }
-        by_path.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        Arc::new(RpcRules { by_path })
+        deciders.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        deciders
     }
 }
 
@@ -91,13 +97,14 @@ fn is_identifier(text: &str) -> bool {
 }
 
 /// The rules of one service, sorted by the whole path of the RPC: `/package.Service/Method`.
-#[derive(Debug)]
 pub(super) struct RpcRules {
-    by_path: Vec<(Box<str>, Rule)>,
+    pub(super) by_path: Vec<(Box<str>, Arc<RouteRule>)>,
+    /// What stands in for a rule where there is none.
+    pub(super) none: Arc<RouteRule>,
 }
 
 impl RpcRules {
-    fn decide<B>(&self, request: &http::Request<B>) -> Result<(), Refusal> {
+    fn of<B>(&self, request: &http::Request<B>) -> &Arc<RouteRule> {
         // The generated service compares the raw path too, so both read the same RPC.
         let path = request.uri().path();
         let found = self
@@ -106,15 +113,8 @@ impl RpcRules {
             .ok()
             .and_then(|at| self.by_path.get(at));
         match found {
-            Some((known, rule)) if request.method() == Method::POST => decide(
-                request,
-                rule,
-                Place {
-                    route: None,
-                    rpc: known.strip_prefix('/'),
-                },
-            ),
-            _ => Err(refuse_without_rule(request, Place::default())),
+            Some((_, rule)) if request.method() == Method::POST => rule,
+            _ => &self.none,
         }
     }
 }
@@ -144,7 +144,7 @@ where
     })
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct GuardedRpcs<T> {
     rules: Arc<RpcRules>,
     inner: T,
@@ -152,7 +152,10 @@ struct GuardedRpcs<T> {
 
 impl<T> Service<Request> for GuardedRpcs<T>
 where
-    T: Service<http::Request<tonic::body::Body>, Response: IntoResponse, Error = Infallible>,
+    T: Service<http::Request<tonic::body::Body>, Response: IntoResponse, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
 {
     type Response = Response;
     type Error = Infallible;
@@ -163,9 +166,10 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let decision = self.rules.decide(&request);
-        ServiceFuture::new(Answer::new(decision, || {
-            self.inner.call(request.map(tonic::body::Body::new))
+        let ready = take_ready(&mut self.inner);
+        let rule = self.rules.of(&request);
+        ServiceFuture::new(rule.answer(request, ready, |mut inner, request| {
+            inner.call(request.map(tonic::body::Body::new))
         }))
     }
 }

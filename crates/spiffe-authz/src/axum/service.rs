@@ -2,6 +2,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use ::axum::ServiceExt;
@@ -14,14 +15,16 @@ use ::axum::routing::future::RouteFuture;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use super::build::Built;
 use crate::canonical;
 use crate::decision::refuse_not_canonical;
+use crate::inventory::Inventory;
 use crate::require_id;
 use crate::require_id::future::Answer;
 
 /// A guarded router, ready to be served: a Tower service, and no router any more.
 ///
-/// Cloning copies one pointer. It is always ready and never fails.
+/// Cloning copies two pointers. It is always ready and never fails.
 ///
 /// ```no_run
 /// use spiffe_authz::axum::{Router, get};
@@ -38,11 +41,21 @@ use crate::require_id::future::Answer;
 #[derive(Clone)]
 pub struct GuardedService {
     routes: ::axum::Router,
+    inventory: Arc<Inventory>,
 }
 
 impl GuardedService {
-    pub(super) fn new(routes: ::axum::Router) -> Self {
-        Self { routes }
+    pub(super) fn new(built: Built) -> Self {
+        Self {
+            routes: built.routes,
+            inventory: Arc::new(built.inventory),
+        }
+    }
+
+    /// Which routes there are: for `spiffectl policy check --routes`.
+    #[must_use]
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
     }
 
     /// Makes this service for every connection, for `axum::serve`.

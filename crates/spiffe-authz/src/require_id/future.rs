@@ -66,7 +66,7 @@ impl<F: Future> Answer<F> {
     ) -> Poll<Result<F::Output, Refusal>> {
         match self.project() {
             AnswerProject::Allowed { future } => future.poll(cx).map(Ok),
-            AnswerProject::Refused { refusal } => Poll::Ready(Err(*refusal)),
+            AnswerProject::Refused { refusal } => Poll::Ready(Err(refusal.clone())),
         }
     }
 }

@@ -11,6 +11,8 @@ use crate::rule::{InvalidRule, Rule};
 /// RequireIdLayer::exact("spiffe://example.org/service/orders")?;
 /// RequireIdLayer::one_of(["spiffe://example.org/service/orders", "spiffe://example.org/service/stock"])?;
 /// RequireIdLayer::pattern("spiffe://example.org/ns/batch/**")?;
+/// RequireIdLayer::trust_domain("example.org")?;
+/// RequireIdLayer::path_prefix("example.org", "/ns/payments")?;
 /// RequireIdLayer::authenticated("any workload may read the catalogue")?;
 /// RequireIdLayer::new(Rule::allow(["spiffe://example.org/ns/a/*", "spiffe://example.org/ns/b/*"])?);
 ///
@@ -57,6 +59,25 @@ impl RequireIdLayer {
     /// [`InvalidRule`] where the text is no ID pattern.
     pub fn pattern(pattern: &str) -> Result<Self, InvalidRule> {
         Rule::allow(pattern).map(Self::new)
+    }
+
+    /// Lets in every workload of a trust domain.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRule`] where the text is no trust domain.
+    pub fn trust_domain(name: &str) -> Result<Self, InvalidRule> {
+        Self::path_prefix(name, "")
+    }
+
+    /// Lets in the workloads of a trust domain whose path begins with these whole segments, as in
+    /// `/ns/payments`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRule`] where the texts are no trust domain and no beginning of a path.
+    pub fn path_prefix(trust_domain: &str, prefix: &str) -> Result<Self, InvalidRule> {
+        Self::pattern(&format!("spiffe://{trust_domain}{prefix}/**"))
     }
 
     /// Lets in every peer with a verified identity.

@@ -1,0 +1,377 @@
+//! A policy, ready to decide: by its callers and its actions, never by going through its rules.
+
+mod actions;
+mod callers;
+mod compile;
+mod rules;
+mod trie;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use smallvec::SmallVec;
+use spiffe_peer::PeerIdentity;
+
+use self::actions::{Actions, Found, NO_RULE, RuleId};
+use self::callers::{Caller, Callers};
+use self::rules::{CompiledRule, Matched};
+use super::condition::{Facts, UserFacts};
+use super::decision::{ConditionError, Decision, Outcome, Why};
+use super::model::{Effect, Mode, UserSource};
+use super::query::{Peer, Query, Resource};
+use super::users;
+use crate::canonical::{self, Canonical};
+
+/// The compiled form of a policy.
+#[derive(Debug)]
+pub(crate) struct Index {
+    name: Box<str>,
+    generation: u64,
+    mode: Mode,
+    users: Vec<UserSource>,
+    rules: Vec<CompiledRule>,
+    callers: Callers,
+    actions: Actions,
+    nobody: Caller,
+    has_shadow: bool,
+}
+
+/// What the index needs to go on.
+#[derive(Debug)]
+pub(crate) enum Step<'p> {
+    Decided(Decision<'p>),
+    /// A rule that may decide reads the resource, which has not been asked for.
+    NeedsResource,
+}
+
+/// A request that is canonical, and when it is judged.
+pub(super) struct Subject<'q> {
+    query: &'q Query<'q>,
+    target: Canonical<'q>,
+    host: Option<String>,
+    peer: Option<(String, String)>,
+}
+
+/// What a policy remembers of a peer, in the slot of its identity.
+#[derive(Debug, Clone)]
+struct Remembered(SmallVec<[(u64, Arc<Caller>); 2]>);
+
+/// So many policies may remember one peer; more take turns.
+const REMEMBERED: usize = 4;
+
+impl Index {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn rule_name(&self, rule: RuleId) -> Option<&str> {
+        let rule = self.rules.get(usize::try_from(rule).ok()?)?;
+        Some(&rule.name)
+    }
+
+    /// Decides, or says that it needs to know the resource first.
+    pub(crate) fn step<'p>(&'p self, query: &Query<'_>) -> Step<'p> {
+        match self.judge(query) {
+            Ok(decision) => Step::Decided(decision),
+            Err(NeedsResource) => Step::NeedsResource,
+        }
+    }
+
+    /// The decision where nobody can tell what the resource is, though that was to be known by now.
+    pub(crate) fn undecidable(&self, query: &Query<'_>) -> Decision<'_> {
+        self.refusal(query, Why::ConditionError)
+    }
+
+    fn judge(&self, query: &Query<'_>) -> Result<Decision<'_>, NeedsResource> {
+        let path = match query.path.strip_suffix('/') {
+            Some(path) if query.trailing_slash && !path.is_empty() => path,
+            _ => query.path,
+        };
+        let target = match canonical::read(path, query.authority, query.headers) {
+            Ok(target) => target,
+            Err(why) => return Ok(self.refusal(query, Why::BadRequest(why))),
+        };
+        if let (Some(user), false) = (query.user, self.users.is_empty())
+            && !users::may_be_believed(&self.users, user, query.peer)
+        {
+            return Ok(self.refusal(query, Why::BadUser));
+        }
+        match query.peer {
+            Peer::Nobody => self.find(query, target, &self.nobody),
+            Peer::Id(id) => self.find(query, target, &self.callers.resolve(Some(id))),
+            Peer::Verified(peer) => self.find(query, target, &self.remembered(peer)),
+        }
+    }
+
+    #[inline]
+    fn find(
+        &self,
+        query: &Query<'_>,
+        target: Canonical<'_>,
+        caller: &Caller,
+    ) -> Result<Decision<'_>, NeedsResource> {
+        let found = self.actions.find(&target.path, query.method, caller);
+        let mut errors = Vec::new();
+        let (enforced, shadow) = if found.open.is_empty() {
+            let outcome = found.plain(query.peer.id().is_some());
+            (outcome, self.has_shadow.then_some(outcome))
+        } else {
+            self.weigh(&found, query, target, caller, &mut errors)?
+        };
+        let mut decision = self.decision(query, enforced, shadow);
+        decision.errors = errors;
+        Ok(decision)
+    }
+
+    /// Judges what has to be looked at, each rule once.
+    #[cold]
+    fn weigh(
+        &self,
+        found: &Found,
+        query: &Query<'_>,
+        target: Canonical<'_>,
+        caller: &Caller,
+        errors: &mut Vec<ConditionError>,
+    ) -> Result<(Outcome, Option<Outcome>), NeedsResource> {
+        let subject = Subject::new(query, target);
+        let mut judged = SmallVec::<[(RuleId, &CompiledRule, Matched); 16]>::new();
+        for id in &found.open {
+            let Some(rule) = usize::try_from(*id).ok().and_then(|id| self.rules.get(id)) else {
+                continue;
+            };
+            let matched = rule.judge(self, caller, &subject);
+            if let Matched::Error(what) = &matched {
+                errors.push(ConditionError {
+                    rule: *id,
+                    what: what.clone(),
+                });
+            }
+            judged.push((*id, rule, matched));
+        }
+        let has_peer = query.peer.id().is_some();
+        let outcome = |with_shadow: bool| {
+            let counted = || {
+                judged
+                    .iter()
+                    .filter(move |(_, rule, _)| with_shadow || !rule.shadow)
+            };
+            found.weigh(&counted, has_peer)
+        };
+        let enforced = outcome(false)?;
+        let shadow = if self.has_shadow {
+            Some(outcome(true)?)
+        } else {
+            None
+        };
+        Ok((enforced, shadow))
+    }
+
+    fn refusal(&self, query: &Query<'_>, why: Why) -> Decision<'_> {
+        let outcome = Outcome {
+            allowed: false,
+            rule: None,
+            why,
+        };
+        let canonical = !matches!(why, Why::BadRequest(_));
+        if canonical {
+            self.decision(query, outcome, self.has_shadow.then_some(outcome))
+        } else {
+            Decision {
+                index: self,
+                outcome,
+                shadow: self.has_shadow.then_some(outcome),
+                has_peer: query.peer.id().is_some(),
+                errors: Vec::new(),
+            }
+        }
+    }
+
+    fn decision(
+        &self,
+        query: &Query<'_>,
+        enforced: Outcome,
+        shadow: Option<Outcome>,
+    ) -> Decision<'_> {
+        let outcome = match self.mode {
+            Mode::Enforce => enforced,
+            // It decides nothing: what is canonical passes.
+            Mode::Shadow => Outcome {
+                allowed: true,
+                rule: None,
+                why: Why::Default,
+            },
+        };
+        Decision {
+            index: self,
+            outcome,
+            shadow,
+            has_peer: query.peer.id().is_some(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// What this policy knows of the peer: found out with its first request, remembered for the rest.
+    #[inline]
+    fn remembered(&self, peer: &PeerIdentity) -> Arc<Caller> {
+        let known = peer.resolved::<Remembered>();
+        let ours = known
+            .as_ref()
+            .and_then(|known| known.0.iter().find(|(of, _)| *of == self.generation));
+        match ours {
+            Some((_, caller)) => caller.clone(),
+            None => self.resolve(peer, known),
+        }
+    }
+
+    #[cold]
+    fn resolve(&self, peer: &PeerIdentity, known: Option<Remembered>) -> Arc<Caller> {
+        let caller = Arc::new(self.callers.resolve(Some(peer.spiffe_id())));
+        let mut known = known.map_or_else(SmallVec::new, |known| known.0);
+        if known.len() >= REMEMBERED {
+            known.remove(0);
+        }
+        known.push((self.generation, caller.clone()));
+        peer.set_resolved(Remembered(known));
+        caller
+    }
+}
+
+struct NeedsResource;
+
+impl Found {
+    #[inline]
+    fn plain(&self, has_peer: bool) -> Outcome {
+        let (allowed, rule) = match (self.deny, self.allow) {
+            (NO_RULE, NO_RULE) => return nothing_matched(has_peer, false),
+            (NO_RULE, allow) => (true, allow),
+            (deny, _) => (false, deny),
+        };
+        Outcome {
+            allowed,
+            rule: Some(rule),
+            why: Why::Rule,
+        }
+    }
+
+    /// Steps 3 to 5: the first rule that denies, else the first that allows, else nothing.
+    fn weigh<'a, I>(
+        &self,
+        counted: &impl Fn() -> I,
+        has_peer: bool,
+    ) -> Result<Outcome, NeedsResource>
+    where
+        I: Iterator<Item = &'a (RuleId, &'a CompiledRule, Matched)>,
+    {
+        let of = |effect: Effect, before: RuleId| {
+            counted().filter(move |(id, rule, _)| rule.effect == effect && *id < before)
+        };
+        for (id, _, matched) in of(Effect::Deny, self.deny) {
+            let why = match matched {
+                Matched::No => continue,
+                Matched::NeedsResource => return Err(NeedsResource),
+                Matched::Yes => Why::Rule,
+                Matched::Error(_) => Why::ConditionError,
+            };
+            return Ok(Outcome {
+                allowed: false,
+                rule: Some(*id),
+                why,
+            });
+        }
+        if self.deny != NO_RULE {
+            return Ok(self.plain(has_peer));
+        }
+        let mut erred = false;
+        for (id, _, matched) in of(Effect::Allow, self.allow) {
+            match matched {
+                Matched::No => {}
+                Matched::NeedsResource => return Err(NeedsResource),
+                Matched::Error(_) => erred = true,
+                Matched::Yes => {
+                    return Ok(Outcome {
+                        allowed: true,
+                        rule: Some(*id),
+                        why: Why::Rule,
+                    });
+                }
+            }
+        }
+        if self.allow != NO_RULE {
+            return Ok(self.plain(has_peer));
+        }
+        Ok(nothing_matched(has_peer, erred))
+    }
+}
+
+fn nothing_matched(has_peer: bool, erred: bool) -> Outcome {
+    Outcome {
+        allowed: false,
+        rule: None,
+        why: match (erred, has_peer) {
+            (true, _) => Why::ConditionError,
+            (false, true) => Why::Default,
+            (false, false) => Why::NoIdentity,
+        },
+    }
+}
+
+impl<'q> Subject<'q> {
+    fn new(query: &'q Query<'q>, target: Canonical<'q>) -> Self {
+        Self {
+            host: target.host(),
+            target,
+            query,
+            peer: query
+                .peer
+                .id()
+                .map(|id| (id.to_string(), id.trust_domain().to_string())),
+        }
+    }
+
+    fn now(&self) -> SystemTime {
+        self.query.at.unwrap_or_else(SystemTime::now)
+    }
+
+    fn knows_resource(&self) -> bool {
+        !matches!(self.query.resource, Resource::NotAsked)
+    }
+
+    fn facts<'a>(
+        &'a self,
+        path: &'a [(&'a str, &'a str)],
+        id: &'a [(&'a str, &'a str)],
+    ) -> Facts<'a> {
+        Facts {
+            path,
+            id,
+            peer: self
+                .peer
+                .as_ref()
+                .map(|(id, trust_domain)| (id.as_str(), trust_domain.as_str())),
+            method: self.query.method.as_str(),
+            request_path: &self.target.path,
+            host: self.host.as_deref(),
+            headers: self.query.headers,
+            user: self.query.user.map(|user| UserFacts {
+                subject: user.subject(),
+                issuer: user.issuer(),
+                scopes: user.scopes(),
+                claims: user.claims(),
+            }),
+            resource: match self.query.resource {
+                Resource::Known(value) => Some(value),
+                Resource::Absent | Resource::NotAsked => None,
+            },
+        }
+    }
+}
+
+fn next_generation() -> u64 {
+    static GENERATIONS: AtomicU64 = AtomicU64::new(1);
+    GENERATIONS.fetch_add(1, Ordering::Relaxed)
+}
