@@ -7,7 +7,7 @@ use http::header::HOST;
 
 use super::check::{Checked, Shape, Walk, plain_call};
 use super::dynamic::Step;
-use super::problem::ConditionProblem;
+use super::problem::{ConditionProblem, NO_CEL};
 use super::slot::{Field, Root, Slot};
 use super::space::{Space, quoted};
 use super::types::Type;
@@ -182,7 +182,7 @@ impl Walk<'_> {
     /// `args[0][args[1]]`
     pub(super) fn index(&mut self, at: u64, mut args: Vec<IdedExpr>) -> Checked<(Expr, Shape)> {
         let [target, index] = args.as_mut_slice() else {
-            return Err(self.problem(at, "this is no CEL expression"));
+            return Err(self.problem(at, NO_CEL));
         };
         let found = match self.shape(target)? {
             Shape::Space(Space::Headers) => {
@@ -213,8 +213,8 @@ impl Walk<'_> {
             }
             Shape::Value(Type::List(element)) => {
                 let by = self.value(index)?;
-                if !by.is_number() && by != Type::Dynamic {
-                    let message = format!("a list is indexed with a number; this is {by}");
+                if !matches!(by, Type::Int | Type::Uint | Type::Dynamic) {
+                    let message = format!("a list is indexed with a whole number; this is {by}");
                     return Err(self.problem(index.id, message));
                 }
                 *element

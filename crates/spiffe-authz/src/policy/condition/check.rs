@@ -13,7 +13,7 @@ use cel::common::ast::{
 
 use super::Scope;
 use super::eval;
-use super::problem::ConditionProblem;
+use super::problem::{ConditionProblem, NO_CEL};
 use super::slot::{Field, Root, Slot};
 use super::space::{NAMES, Space, quoted};
 use super::types::Type;
@@ -113,7 +113,7 @@ impl<'s> Walk<'s> {
             Expr::Map(map) => self.map(at, map),
             Expr::Comprehension(comprehension) => self.comprehension(at, *comprehension),
             Expr::Struct(_) => Err(self.problem(at, "there are no types to construct here")),
-            Expr::Unspecified => Err(self.problem(at, "this is no CEL expression")),
+            Expr::Unspecified => Err(self.problem(at, NO_CEL)),
         }
     }
 
@@ -191,7 +191,7 @@ impl<'s> Walk<'s> {
         let mut joined: Option<Type> = None;
         for IdedEntryExpr { expr, .. } in &mut map.entries {
             let EntryExpr::MapEntry(entry) = expr else {
-                return Err(self.problem(at, "this is no CEL expression"));
+                return Err(self.problem(at, NO_CEL));
             };
             self.value_of(&mut entry.key, &Type::Text, "the key of a map is")?;
             let found = self.value(&mut entry.value)?;

@@ -7,6 +7,7 @@ use cel::common::ast::{
 
 use super::check::{Checked, Shape, Walk, node, plain_call};
 use super::eval::TICK;
+use super::problem::NO_CEL;
 use super::space::{NAMES, quoted};
 use super::types::Type;
 
@@ -70,7 +71,7 @@ impl Walk<'_> {
 
     /// Checks what is done with each element, and makes each cost a step of the work allowed.
     fn body(&mut self, at: u64, tree: &mut ComprehensionExpr) -> Checked<Type> {
-        let unknown = self.problem(at, "this is no CEL expression");
+        let unknown = self.problem(at, NO_CEL);
         let Expr::Call(CallExpr {
             func_name,
             args,

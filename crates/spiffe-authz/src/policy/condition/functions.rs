@@ -62,7 +62,7 @@ impl Walk<'_> {
         Ok((Expr::Call(call), Shape::Value(found)))
     }
 
-    fn matches(&mut self, text: &mut IdedExpr, pattern: &mut IdedExpr) -> Checked<(Expr, Shape)> {
+    fn matches(&mut self, text: &mut IdedExpr, pattern: &IdedExpr) -> Checked<(Expr, Shape)> {
         self.value_of(text, &Type::Text, "`matches` is asked of")?;
         let Expr::Literal(LiteralValue::String(source)) = &pattern.expr else {
             return Err(self.problem(

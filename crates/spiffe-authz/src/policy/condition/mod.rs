@@ -43,8 +43,9 @@
 //!
 //! 16 KiB, 256 operators (`.`, indexes and calls count) and a nesting of 32, held before the text is
 //! parsed. Operators in a chain nest, except `&&` and `||`. Comprehensions stand at most two deep in each
-//! other, and none goes through what `map` gives. A regular expression takes at most 256 KiB. One
-//! evaluation goes through at most 100 000 elements and pieces of JSON; more is an error.
+//! other, none goes through what `map` gives, and `+` joins no texts or lists in what is gone through, nor
+//! two deep. A regular expression takes at most 256 KiB. One evaluation goes through at most 100 000
+//! elements and pieces of JSON; more is an error.
 
 mod access;
 mod bounds;
@@ -157,6 +158,7 @@ impl Condition {
         &self.0.source
     }
 
+    /// Whether the service has to be asked for the resource.
     pub(crate) fn reads_resource(&self) -> bool {
         self.reads(|slot| {
             matches!(
@@ -166,6 +168,7 @@ impl Condition {
         })
     }
 
+    /// Whether it speaks of the end user.
     pub(crate) fn reads_user(&self) -> bool {
         self.reads(|slot| match slot {
             Slot::Dynamic(root, _) | Slot::HasKey(root, ..) => *root == Root::Claims,
@@ -177,14 +180,17 @@ impl Condition {
         })
     }
 
+    /// Whether it reads what the ID pattern captured; `peer.id` is no capture.
     pub(crate) fn reads_id(&self) -> bool {
         self.reads(|slot| matches!(slot, Slot::Id(_)))
     }
 
+    /// Whether it reads what the action's path captured; `request.path` is no capture.
     pub(crate) fn reads_path(&self) -> bool {
         self.reads(|slot| matches!(slot, Slot::Path(_)))
     }
 
+    /// Whether it reads or asks for a header.
     pub(crate) fn reads_headers(&self) -> bool {
         self.reads(|slot| {
             matches!(

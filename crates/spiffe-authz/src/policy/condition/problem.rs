@@ -39,8 +39,10 @@ impl ConditionProblem {
 
     /// The first problem that the parser found.
     pub(super) fn of_parser(text: &str, errors: &ParseErrors) -> Self {
-        let Some(first) = errors.errors.first() else {
-            return Self::at(text, 0, "this is no CEL expression");
+        // What the tokens say comes before what the parser concludes from them.
+        let syntax = (errors.errors.iter()).find(|error| error.msg.starts_with(SYNTAX));
+        let Some(first) = syntax.or(errors.errors.first()) else {
+            return Self::at(text, 0, NO_CEL);
         };
         let number = |number: isize| u32::try_from(number).unwrap_or(1).max(1);
         let mut problem = Self {
@@ -52,9 +54,45 @@ impl ConditionProblem {
             "and" => "CEL writes `&&`, not `and`".to_owned(),
             "or" => "CEL writes `||`, not `or`".to_owned(),
             "not" => "CEL writes `!`, not `not`".to_owned(),
-            _ => shortened(first.msg.trim_start_matches("Syntax error: ")),
+            _ => reworded(&first.msg),
         };
         problem
+    }
+}
+
+/// What a text is not, where nothing better can be said.
+pub(super) const NO_CEL: &str = "this is no CEL expression";
+
+/// How the messages of the parser begin that are about a token.
+const SYNTAX: &str = "Syntax error: ";
+
+/// The parser's message, without its list of everything that could have stood in the place.
+fn reworded(message: &str) -> String {
+    match message {
+        "argument must be a simple name" => {
+            return "what stands first names the element; write a simple name, as in `list.all(x, x != \"\")`".to_owned();
+        }
+        "invalid argument to has() macro" => {
+            return "`has` asks for a member; write `has(value.member)`".to_owned();
+        }
+        _ => {}
+    }
+    let Some(syntax) = message.strip_prefix(SYNTAX) else {
+        return shortened(message);
+    };
+    let unexpected = ["mismatched input '", "extraneous input '"]
+        .iter()
+        .find_map(|start| syntax.strip_prefix(start)?.rsplit_once("' expecting "));
+    match unexpected {
+        Some(("<EOF>", _)) => "the condition ends too early".to_owned(),
+        Some((found, "<EOF>")) => shortened(&format!(
+            "an operator is missing before `{found}`, or it is too much"
+        )),
+        Some((found, wanted)) if !wanted.starts_with('{') => {
+            shortened(&format!("`{found}` stands where {wanted} is wanted"))
+        }
+        Some((found, _)) => shortened(&format!("`{found}` cannot stand here")),
+        None => shortened(syntax),
     }
 }
 
@@ -65,7 +103,7 @@ fn word_at<'t>(text: &'t str, problem: &ConditionProblem) -> &'t str {
     let rest = text
         .split('\n')
         .nth(line)
-        .and_then(|line| Some(line.get(line.char_indices().nth(column)?.0..)?));
+        .and_then(|line| line.get(line.char_indices().nth(column)?.0..));
     let end = |rest: &str| {
         rest.find(|character: char| !character.is_ascii_alphanumeric() && character != '_')
             .unwrap_or(rest.len())
@@ -73,7 +111,7 @@ fn word_at<'t>(text: &'t str, problem: &ConditionProblem) -> &'t str {
     rest.and_then(|rest| rest.get(..end(rest))).unwrap_or("")
 }
 
-pub(super) fn shortened(message: &str) -> String {
+fn shortened(message: &str) -> String {
     match message.char_indices().nth(MAX_MESSAGE) {
         None => message.to_owned(),
         Some((end, _)) => format!("{}…", message.get(..end).unwrap_or_default()),

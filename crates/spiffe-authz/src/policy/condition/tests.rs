@@ -1,7 +1,9 @@
 mod accepted;
 mod evaluated;
 mod hostile;
+mod measured;
 mod refused;
+mod sound;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
@@ -19,6 +21,10 @@ const SCOPE: Scope<'static> = Scope {
 
 fn compile(text: &str) -> Result<Condition, ConditionProblem> {
     Condition::compile(text, &SCOPE)
+}
+
+fn compiled(text: &str) -> Condition {
+    compile(text).unwrap_or_else(|problem| panic!("{text}: {problem:?}"))
 }
 
 /// A request that a condition of [`SCOPE`] can be evaluated for.
@@ -77,8 +83,7 @@ impl Request {
     }
 
     fn holds(&self, text: &str) -> Result<bool, ConditionError> {
-        let condition = compile(text).unwrap_or_else(|problem| panic!("{text}: {problem:?}"));
-        condition.holds(&Facts {
+        compiled(text).holds(&Facts {
             path: &[("office", "north"), ("doc", "7")],
             id: &[("office", "north"), ("ns", "case")],
             peer: (self.peer)
@@ -95,5 +100,18 @@ impl Request {
             }),
             resource: self.resource.as_ref(),
         })
+    }
+}
+
+/// A small generator of its own: the same texts at every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let limit = u64::try_from(limit).unwrap();
+        usize::try_from(self.0 % limit).unwrap()
     }
 }

@@ -10,9 +10,9 @@ pub(super) enum Type {
     Uint,
     Double,
     Null,
-    List(Box<Type>),
+    List(Box<Self>),
     /// A map, with the type of its values; its keys are texts or unknown.
-    Map(Box<Type>),
+    Map(Box<Self>),
     /// Anything: what a token or the service's own data holds.
     Dynamic,
 }
