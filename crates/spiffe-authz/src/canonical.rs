@@ -82,13 +82,13 @@ pub(crate) fn read<'a>(
     target: Option<&'a str>,
     headers: &'a HeaderMap,
 ) -> Result<Canonical<'a>, NotCanonical> {
-    check_path(path)?;
-    let path = if path.contains('%') {
+    let path = if is_plain(path.as_bytes()) {
+        Cow::Borrowed(path)
+    } else {
+        check_path(path)?;
         percent_decode_str(path)
             .decode_utf8()
             .map_err(|_| NotCanonical(Kind::NotUtf8))?
-    } else {
-        Cow::Borrowed(path)
     };
     Ok(Canonical {
         path,
@@ -102,6 +102,9 @@ pub(crate) fn read<'a>(
 ///
 /// [`NotCanonical`] where the path can be read in more than one way.
 pub fn check_path(path: &str) -> Result<(), NotCanonical> {
+    if is_plain(path.as_bytes()) {
+        return Ok(());
+    }
     let segments = path
         .strip_prefix('/')
         .ok_or(NotCanonical(Kind::NotOriginForm))?;
@@ -136,6 +139,46 @@ pub(crate) fn check_undisguised(path: &str) -> Result<(), NotCanonical> {
         Ok(())
     }
 }
+
+/// Whether a path is canonical by its bytes alone, as almost every one is. What is not is looked at closer.
+fn is_plain(path: &[u8]) -> bool {
+    let Some((b'/', rest)) = path.split_first() else {
+        return false;
+    };
+    let mut after_slash = true;
+    for byte in rest {
+        match PLAIN.get(usize::from(*byte)) {
+            Some(Plain::Anywhere) => after_slash = false,
+            Some(Plain::Slash) if !after_slash => after_slash = true,
+            Some(Plain::Dot) if !after_slash => {}
+            _ => return false,
+        }
+    }
+    !after_slash || rest.is_empty()
+}
+
+/// What a byte does to [`is_plain`].
+#[derive(Clone, Copy)]
+enum Plain {
+    Anywhere,
+    Slash,
+    Dot,
+    No,
+}
+
+const PLAIN: [Plain; 256] = {
+    let mut table = [Plain::No; 256];
+    let mut left: &[u8] =
+        b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_~:@!$&'()*+,=";
+    while let Some((byte, more)) = left.split_first() {
+        // Evaluated by the compiler, which refuses an index that is out of bounds.
+        table[*byte as usize] = Plain::Anywhere;
+        left = more;
+    }
+    table[b'/' as usize] = Plain::Slash;
+    table[b'.' as usize] = Plain::Dot;
+    table
+};
 
 /// Whether a decoded segment can be part of a canonical path at all.
 pub(crate) fn may_be_a_decoded_segment(segment: &str) -> bool {

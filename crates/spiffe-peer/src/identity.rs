@@ -198,17 +198,13 @@ impl PeerIdentity {
         self.0.connection.request_close();
     }
 
-    /// What a policy has worked out for this peer, if it is of type `T`.
+    /// Looks at what a policy has worked out for this peer, if it is of type `T`.
     ///
     /// The slot spares a policy from resolving the same caller with every request. It holds one
     /// value; a policy stores its generation beside what it resolved.
-    #[must_use]
-    pub fn resolved<T: Any + Clone>(&self) -> Option<T> {
-        self.0
-            .resolved
-            .load()
-            .as_ref()
-            .and_then(|value| value.downcast_ref().cloned())
+    pub fn with_resolved<T: Any, R>(&self, look: impl FnOnce(Option<&T>) -> R) -> R {
+        let resolved = self.0.resolved.load();
+        look(resolved.as_ref().and_then(|value| value.downcast_ref()))
     }
 
     /// Stores what a policy has worked out for this peer, in place of what was there.
@@ -356,9 +352,18 @@ mod tests {
     #[test]
     fn the_slot_holds_one_value_of_any_type() {
         let (peer, _connection) = peer(SystemTime::now() + Duration::from_secs(60));
-        assert_eq!(peer.resolved::<u32>(), None);
+        assert_eq!(
+            peer.with_resolved(|value: Option<&u32>| value.copied()),
+            None
+        );
         peer.clone().set_resolved(7_u32);
-        assert_eq!(peer.resolved::<u32>(), Some(7));
-        assert_eq!(peer.resolved::<u64>(), None);
+        assert_eq!(
+            peer.with_resolved(|value: Option<&u32>| value.copied()),
+            Some(7)
+        );
+        assert_eq!(
+            peer.with_resolved(|value: Option<&u64>| value.copied()),
+            None
+        );
     }
 }

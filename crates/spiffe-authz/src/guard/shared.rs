@@ -80,7 +80,7 @@ impl Guard {
 
     #[inline]
     fn enter_with(&self, head: Head<'_>, policy: &Policy, scope: Scope) -> Entry {
-        if let Some(peer) = head.peer()
+        if let Some(peer) = head.peer
             && !peer.is_current()
         {
             return Entry::Refused(Box::new(self.ended(head, peer, policy)));
@@ -147,7 +147,7 @@ impl Guard {
             None
         };
         // Whoever has waited may have lost the identity meanwhile.
-        if let Some(peer) = head.peer()
+        if let Some(peer) = head.peer
             && !peer.is_current()
         {
             return Err(self.ended(head, peer, policy));
@@ -162,7 +162,7 @@ impl Guard {
     /// Judges by a rule in code, after the policy has found no reason to keep the request out.
     pub(crate) fn judge(&self, head: Head<'_>, rule: &Rule) -> Result<(), Refusal> {
         let begun = self.is_recorded().then(Instant::now);
-        let judged = rule.judge(head.peer());
+        let judged = rule.judge(head.peer);
         if judged.is_ok() && begun.is_none() {
             return Ok(());
         }
@@ -337,7 +337,7 @@ impl Guard {
     }
 
     fn blank<'a>(&'a self, head: Head<'a>, begun: Option<Instant>) -> AuditRecord<'a> {
-        let peer = head.peer();
+        let peer = head.peer;
         let user: Option<&EndUser> = head.extensions.get();
         let path = head.uri.path();
         AuditRecord {
@@ -386,5 +386,5 @@ fn word(allowed: bool) -> &'static str {
 }
 
 fn refusal(head: Head<'_>, reason: Reason, rule: Option<&str>) -> Refusal {
-    Refusal::by_policy(reason, head.headers, head.peer().is_some(), rule)
+    Refusal::by_policy(reason, head.headers, head.peer.is_some(), rule)
 }

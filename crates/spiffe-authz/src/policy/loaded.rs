@@ -74,13 +74,9 @@ impl Policy {
     /// Decides on a request, synchronously and without a look at anything but the query.
     #[must_use]
     pub fn decide<'p>(&'p self, query: &Query<'_>) -> Decision<'p> {
-        let asked = Query {
-            resource: query.resource.settled(),
-            ..query.clone()
-        };
-        match self.0.index.step(&asked) {
+        match self.0.index.step(query) {
             Step::Decided(decision) => decision,
-            Step::NeedsResource => self.0.index.undecidable(&asked),
+            Step::NeedsResource => self.0.index.undecidable(query),
         }
     }
 

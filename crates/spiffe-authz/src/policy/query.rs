@@ -26,7 +26,7 @@ pub struct Query<'a> {
     pub(super) authority: Option<&'a str>,
     pub(super) headers: &'a HeaderMap,
     pub(super) peer: Peer<'a>,
-    pub(super) user: Option<&'a EndUser>,
+    pub(super) user: User<'a>,
     pub(crate) resource: Resource<'a>,
     pub(super) at: Option<SystemTime>,
     pub(crate) trailing_slash: bool,
@@ -38,6 +38,22 @@ pub(super) enum Peer<'a> {
     /// Known by its ID alone, as on the command line.
     Id(&'a SpiffeId),
     Verified(&'a PeerIdentity),
+}
+
+/// The end user, looked for only where a policy asks.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum User<'a> {
+    Known(Option<&'a EndUser>),
+    In(&'a Extensions),
+}
+
+impl<'a> User<'a> {
+    pub(super) fn get(self) -> Option<&'a EndUser> {
+        match self {
+            Self::Known(user) => user,
+            Self::In(extensions) => extensions.get(),
+        }
+    }
 }
 
 /// What the service says of the thing that the request is about.
@@ -60,7 +76,7 @@ impl<'a> Query<'a> {
             authority: None,
             headers,
             peer: Peer::Nobody,
-            user: None,
+            user: User::Known(None),
             resource: Resource::Absent,
             at: None,
             trailing_slash: false,
@@ -81,7 +97,7 @@ impl<'a> Query<'a> {
 
     /// The same request on behalf of this user.
     pub fn user(mut self, user: &'a EndUser) -> Self {
-        self.user = Some(user);
+        self.user = User::Known(Some(user));
         self
     }
 
@@ -116,16 +132,6 @@ impl<'a> Peer<'a> {
     }
 }
 
-impl Resource<'_> {
-    /// The same for somebody who cannot be asked any more.
-    pub(crate) fn settled(self) -> Self {
-        match self {
-            Self::NotAsked => Self::Absent,
-            known => known,
-        }
-    }
-}
-
 /// What a decision looks at of a request, before and after its body has been set aside.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Head<'a> {
@@ -133,20 +139,33 @@ pub(crate) struct Head<'a> {
     pub(crate) uri: &'a Uri,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) extensions: &'a Extensions,
+    pub(crate) peer: Option<&'a PeerIdentity>,
 }
 
 impl<'a> Head<'a> {
     pub(crate) fn of<B>(request: &'a Request<B>) -> Self {
-        Self {
-            method: request.method(),
-            uri: request.uri(),
-            headers: request.headers(),
-            extensions: request.extensions(),
-        }
+        Self::new(
+            request.method(),
+            request.uri(),
+            request.headers(),
+            request.extensions(),
+        )
     }
 
-    pub(crate) fn peer(self) -> Option<&'a PeerIdentity> {
-        self.extensions.get()
+    #[inline]
+    fn new(
+        method: &'a Method,
+        uri: &'a Uri,
+        headers: &'a HeaderMap,
+        extensions: &'a Extensions,
+    ) -> Self {
+        Self {
+            method,
+            uri: as_it_arrived(extensions).unwrap_or(uri),
+            headers,
+            extensions,
+            peer: extensions.get(),
+        }
     }
 
     pub(crate) fn query(self) -> Query<'a> {
@@ -155,8 +174,8 @@ impl<'a> Head<'a> {
             path: self.uri.path(),
             authority: self.uri.authority().map(Authority::as_str),
             headers: self.headers,
-            peer: self.peer().map_or(Peer::Nobody, Peer::Verified),
-            user: self.extensions.get(),
+            peer: self.peer.map_or(Peer::Nobody, Peer::Verified),
+            user: User::In(self.extensions),
             resource: Resource::Absent,
             at: None,
             trailing_slash: false,
@@ -166,11 +185,19 @@ impl<'a> Head<'a> {
 
 impl<'a> From<&'a Parts> for Head<'a> {
     fn from(parts: &'a Parts) -> Self {
-        Self {
-            method: &parts.method,
-            uri: &parts.uri,
-            headers: &parts.headers,
-            extensions: &parts.extensions,
-        }
+        Self::new(&parts.method, &parts.uri, &parts.headers, &parts.extensions)
     }
+}
+
+/// The target before a nested router of axum's took its prefix away.
+#[cfg(feature = "axum")]
+fn as_it_arrived(extensions: &Extensions) -> Option<&Uri> {
+    extensions
+        .get::<::axum::extract::OriginalUri>()
+        .map(|original| &original.0)
+}
+
+#[cfg(not(feature = "axum"))]
+fn as_it_arrived(_: &Extensions) -> Option<&Uri> {
+    None
 }

@@ -5,6 +5,7 @@ use http::Method;
 use smallvec::SmallVec;
 
 use super::callers::{Caller, SetId};
+use super::few::FewMap;
 use super::trie::{Trie, segments_of};
 use crate::policy::model::{Action, Effect, Methods};
 
@@ -16,7 +17,7 @@ pub(super) const NO_RULE: RuleId = RuleId::MAX;
 
 #[derive(Debug, Default)]
 pub(super) struct Actions {
-    paths: Trie<HashMap<SetId, Cells>>,
+    paths: Trie<FewMap<SetId, Cells>>,
     /// Methods that rules name and that have no number of their own.
     others: HashMap<Method, u32>,
 }
@@ -25,7 +26,7 @@ pub(super) struct Actions {
 #[derive(Debug, Default)]
 struct Cells {
     every: Cell,
-    methods: HashMap<u32, Cell>,
+    methods: FewMap<u32, Cell>,
 }
 
 /// The rules for one method of [`Cells`].
@@ -81,13 +82,12 @@ impl Actions {
         let cells = self
             .paths
             .at(segments, action.path.open_ended)
-            .entry(entry.set)
-            .or_default();
+            .entry(entry.set);
         match keys {
             None => cells.every.add(entry),
             Some(keys) => {
                 for key in keys {
-                    cells.methods.entry(key).or_default().add(entry);
+                    cells.methods.entry(key).add(entry);
                 }
             }
         }
@@ -104,12 +104,12 @@ impl Actions {
         self.paths.visit(segments_of(path), &mut |sets| {
             caller.each_in(sets, |cells| {
                 found.take(&cells.every);
-                if let Some(cell) = method.and_then(|method| cells.methods.get(&method)) {
+                if let Some(cell) = method.and_then(|method| cells.methods.get(method)) {
                     found.take(cell);
                 }
                 // `GET` covers `HEAD`, never the reverse.
                 if method == Some(HEAD)
-                    && let Some(cell) = cells.methods.get(&GET)
+                    && let Some(cell) = cells.methods.get(GET)
                 {
                     found.take(cell);
                 }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use hashbrown::{HashMap, HashSet};
 use spiffe_peer::{IdPattern, SpiffeId};
 
+use super::few::FewMap;
 use super::trie::{PatternSegment, Trie, segments_of};
 
 /// The set of a rule from `anyone`.
@@ -109,21 +110,17 @@ impl Callers {
 
 impl Caller {
     /// Hands out what a map holds for the caller's sets, in time that depends on the smaller of both.
-    pub(super) fn each_in<'a, T>(
-        &self,
-        map: &'a HashMap<SetId, T>,
-        mut visitor: impl FnMut(&'a T),
-    ) {
+    #[inline]
+    pub(super) fn each_in<'a, T>(&self, map: &'a FewMap<SetId, T>, mut visitor: impl FnMut(&'a T)) {
         match &self.many {
             Some(many) if map.len() < many.len() => {
-                let ours = map.iter().filter(|(set, _)| many.contains(*set));
+                let ours = map.iter().filter(|(set, _)| many.contains(set));
                 ours.for_each(|(_, value)| visitor(value));
             }
-            _ => self
-                .sets
-                .iter()
-                .filter_map(|set| map.get(set))
-                .for_each(visitor),
+            _ => {
+                let found = self.sets.iter().filter_map(|set| map.get(*set));
+                found.for_each(visitor);
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 mod actions;
 mod callers;
 mod compile;
+mod few;
 mod rules;
 mod trie;
 
@@ -96,7 +97,8 @@ impl Index {
             Ok(target) => target,
             Err(why) => return Ok(self.refusal(query, Why::BadRequest(why))),
         };
-        if let (Some(user), false) = (query.user, self.users.is_empty())
+        if !self.users.is_empty()
+            && let Some(user) = query.user.get()
             && !users::may_be_believed(&self.users, user, query.peer)
         {
             return Ok(self.refusal(query, Why::BadUser));
@@ -104,7 +106,7 @@ impl Index {
         match query.peer {
             Peer::Nobody => self.find(query, target, &self.nobody),
             Peer::Id(id) => self.find(query, target, &self.callers.resolve(Some(id))),
-            Peer::Verified(peer) => self.find(query, target, &self.remembered(peer)),
+            Peer::Verified(peer) => self.find_remembered(query, target, peer),
         }
     }
 
@@ -215,23 +217,29 @@ impl Index {
         }
     }
 
-    /// What this policy knows of the peer: found out with its first request, remembered for the rest.
+    /// Decides with what this policy knows of the peer: found out with its first request, remembered
+    /// for the rest.
     #[inline]
-    fn remembered(&self, peer: &PeerIdentity) -> Arc<Caller> {
-        let known = peer.resolved::<Remembered>();
-        let ours = known
-            .as_ref()
-            .and_then(|known| known.0.iter().find(|(of, _)| *of == self.generation));
-        match ours {
-            Some((_, caller)) => caller.clone(),
-            None => self.resolve(peer, known),
-        }
+    fn find_remembered(
+        &self,
+        query: &Query<'_>,
+        target: Canonical<'_>,
+        peer: &PeerIdentity,
+    ) -> Result<Decision<'_>, NeedsResource> {
+        peer.with_resolved(|known: Option<&Remembered>| {
+            let ours =
+                known.and_then(|known| known.0.iter().find(|(of, _)| *of == self.generation));
+            match ours {
+                Some((_, caller)) => self.find(query, target, caller),
+                None => self.find(query, target, &self.resolve(peer, known)),
+            }
+        })
     }
 
     #[cold]
-    fn resolve(&self, peer: &PeerIdentity, known: Option<Remembered>) -> Arc<Caller> {
+    fn resolve(&self, peer: &PeerIdentity, known: Option<&Remembered>) -> Arc<Caller> {
         let caller = Arc::new(self.callers.resolve(Some(peer.spiffe_id())));
-        let mut known = known.map_or_else(SmallVec::new, |known| known.0);
+        let mut known = known.map_or_else(SmallVec::new, |known| known.0.clone());
         if known.len() >= REMEMBERED {
             known.remove(0);
         }
@@ -357,7 +365,7 @@ impl<'q> Subject<'q> {
             request_path: &self.target.path,
             host: self.host.as_deref(),
             headers: self.query.headers,
-            user: self.query.user.map(|user| UserFacts {
+            user: self.query.user.get().map(|user| UserFacts {
                 subject: user.subject(),
                 issuer: user.issuer(),
                 scopes: user.scopes(),

@@ -47,7 +47,7 @@ impl CompiledRule {
             return Matched::No;
         }
         if let Some(demand) = &self.user
-            && !demand.is_met(&index.users, subject.query.user)
+            && !demand.is_met(&index.users, subject.query.user.get())
         {
             return Matched::No;
         }

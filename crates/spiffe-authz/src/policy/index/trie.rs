@@ -8,7 +8,7 @@ use crate::policy::path::Segment;
 /// and patterns are bounded, so a path of any length is walked in bounded depth.
 #[derive(Debug)]
 pub(super) struct Trie<T> {
-    literals: HashMap<Box<str>, Self>,
+    literals: HashMap<Box<[u8]>, Self>,
     one: Option<Box<Self>>,
     /// Where a pattern ends here.
     here: Option<T>,
@@ -38,7 +38,7 @@ impl<T: Default> Trie<T> {
         for segment in segments {
             node = match segment {
                 PatternSegment::Literal(literal) => {
-                    node.literals.entry(literal.into()).or_default()
+                    node.literals.entry(literal.as_bytes().into()).or_default()
                 }
                 PatternSegment::One => node.one.get_or_insert_default(),
             };
@@ -56,7 +56,7 @@ impl<T> Trie<T> {
     /// Visits what stands at every pattern that the path meets.
     ///
     /// The path has no leading slash; that of the root has no segment and is `None`.
-    pub(super) fn visit<'a>(&'a self, path: Option<&str>, visitor: &mut impl FnMut(&'a T)) {
+    pub(super) fn visit<'a>(&'a self, path: Option<&[u8]>, visitor: &mut impl FnMut(&'a T)) {
         if let Some(below) = &self.below {
             visitor(below);
         }
@@ -64,10 +64,7 @@ impl<T> Trie<T> {
             self.here.iter().for_each(visitor);
             return;
         };
-        let (segment, further) = match path.split_once('/') {
-            Some((segment, further)) => (segment, Some(further)),
-            None => (path, None),
-        };
+        let (segment, further) = split(path);
         if !self.literals.is_empty()
             && let Some(next) = self.literals.get(segment)
         {
@@ -79,9 +76,25 @@ impl<T> Trie<T> {
     }
 }
 
+/// The first segment and what follows its slash. Segments are short: no search is quicker than looking.
+#[inline]
+fn split(path: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let mut length = 0;
+    for byte in path {
+        if *byte == b'/' {
+            break;
+        }
+        length += 1;
+    }
+    let (segment, rest) = path.split_at_checked(length).unwrap_or((path, &[]));
+    (segment, rest.split_first().map(|(_, further)| further))
+}
+
 /// The path of a walk: what follows the leading slash, or `None` where there is no segment.
-pub(super) fn segments_of(path: &str) -> Option<&str> {
-    let path = path.strip_prefix('/').unwrap_or(path);
+#[inline]
+pub(super) fn segments_of(path: &str) -> Option<&[u8]> {
+    let path = path.as_bytes();
+    let path = path.strip_prefix(b"/").unwrap_or(path);
     (!path.is_empty()).then_some(path)
 }
 

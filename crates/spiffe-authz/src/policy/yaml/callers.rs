@@ -24,6 +24,9 @@ pub(super) struct Known {
     principals: HashMap<String, usize>,
     /// In the order of the file, for suggestions.
     names: Vec<String>,
+    /// Whether a section is there but no map: then nothing is said of what it should list.
+    unreadable_trust_domains: bool,
+    unreadable_principals: bool,
 }
 
 impl Known {
@@ -34,7 +37,9 @@ impl Known {
     ) -> Vec<ListedTrustDomain> {
         let example = "a map, such as `{ example.org: {} }`, or leave the key out";
         let mut listed = Vec::new();
-        for entry in entries(value, example, problems).unwrap_or_default() {
+        let entries = entries(value, example, problems);
+        self.unreadable_trust_domains = entries.is_none();
+        for entry in entries.unwrap_or_default() {
             match parse::trust_domain(entry.name) {
                 Err(error) => problems.add(entry.at, error.to_string()),
                 Ok(name) => {
@@ -57,7 +62,9 @@ impl Known {
     ) -> Vec<Principal> {
         let example = "a map of names to ID patterns, or leave the key out";
         let mut principals = Vec::new();
-        for entry in entries(value, example, problems).unwrap_or_default() {
+        let entries = entries(value, example, problems);
+        self.unreadable_principals = entries.is_none();
+        for entry in entries.unwrap_or_default() {
             if problems.is_full() {
                 break;
             }
@@ -97,6 +104,7 @@ impl Known {
             }
         };
         if let CallerPattern::Absolute(absolute) = &pattern
+            && !self.unreadable_trust_domains
             && !self.trust_domains.contains(absolute.trust_domain_name())
         {
             let name = absolute.trust_domain_name().to_owned();
@@ -146,6 +154,9 @@ impl Known {
             return self
                 .pattern(value, problems)
                 .map(|pattern| Callers::Pattern(pattern, at));
+        }
+        if self.unreadable_principals {
+            return None;
         }
         let nearest = problems.nearest(text, self.names.iter().map(String::as_str));
         let name = shown(text);

@@ -84,7 +84,9 @@ fn case(fields: &Fields<'_>, problems: &mut Problems) -> Option<Case> {
     let request = request(fields, problems);
     let given = |name| fields.get(name).filter(|value| !value.is_null());
     let peer = given("peer").map(|peer| workload(peer, problems));
-    let headers = given("headers").map(|headers| header_map(headers, problems));
+    let headers = fields
+        .get("headers")
+        .map(|headers| header_map(headers, problems));
     let user = given("user").map(|user| end_user(user, problems));
     let resource = given("resource").map(|resource| value::object(resource, problems));
     let (method, target) = request?;

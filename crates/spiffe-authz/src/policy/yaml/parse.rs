@@ -25,6 +25,8 @@ pub(super) fn parse(text: &str) -> Result<(Tree<'_>, Id), Problem> {
     let mut builder = Builder::new(text);
     let mut options = Options::default();
     options.set_emit_comments(false);
+    // The parser looks ahead in `[` and `{`, and would tell a place further on.
+    options.flow_nesting_limit = MAX_DEPTH;
     for step in Parser::new_from_str_with_options(text, options) {
         let (event, span) = step.map_err(|error| syntax::problem(&error, text))?;
         builder.take(event, span)?;
@@ -39,7 +41,8 @@ pub(super) fn parse(text: &str) -> Result<(Tree<'_>, Id), Problem> {
 }
 
 struct Builder<'a> {
-    text: &'a str,
+    /// How long the file is, in bytes.
+    length: usize,
     tree: Tree<'a>,
     root: Option<Id>,
     open: Vec<Open>,
@@ -68,9 +71,9 @@ struct Size {
 }
 
 impl<'a> Builder<'a> {
-    fn new(text: &'a str) -> Self {
+    fn new(text: &str) -> Self {
         Self {
-            text,
+            length: text.len(),
             tree: Tree::default(),
             root: None,
             open: Vec::new(),
@@ -150,11 +153,6 @@ impl<'a> Builder<'a> {
             .tree
             .scalar(at, text, style)
             .map_err(|full| too_many(at, &full))?;
-        if style == Style::Block
-            && let Some(begins) = block_text(self.text, &span.start)
-        {
-            self.tree.text_begins(id, begins);
-        }
         self.place(id, size, anchor);
         Ok(())
     }
@@ -219,7 +217,7 @@ impl<'a> Builder<'a> {
         }
         self.count(at, size.nodes)?;
         self.total.bytes = self.total.bytes.saturating_add(size.bytes);
-        if self.total.bytes > self.text.len().saturating_mul(MAX_EXPANSION) {
+        if self.total.bytes > self.length.saturating_mul(MAX_EXPANSION) {
             return Err(Problem::new(
                 at,
                 format!(
@@ -290,19 +288,4 @@ pub(super) fn spot(marker: &Marker) -> Spot {
 
 pub(super) fn offset(marker: &Marker) -> usize {
     marker.byte_offset().unwrap_or_else(|| marker.index())
-}
-
-/// The first character of a block scalar: it begins in the first line below its header that is not blank.
-fn block_text(text: &str, header: &Marker) -> Option<Spot> {
-    let below = text.get(offset(header)..)?.split('\n').skip(1);
-    let mut line = spot(header).line;
-    for content in below {
-        line = line.saturating_add(1);
-        let indent = content.len() - content.trim_start_matches(' ').len();
-        if !content.trim().is_empty() {
-            let column = u32::try_from(indent).ok()?.saturating_add(1);
-            return Some(Spot { line, column });
-        }
-    }
-    None
 }

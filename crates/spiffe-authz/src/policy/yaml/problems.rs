@@ -13,7 +13,7 @@ const MAX_MESSAGE: usize = 600;
 const SHOWN: usize = 80;
 
 /// How many names are compared for suggestions in one file.
-const MAX_COMPARISONS: u32 = 100_000;
+const MAX_COMPARISONS: u32 = 20_000;
 
 /// The longest name that a suggestion is looked for, in bytes.
 const MAX_COMPARED: usize = 64;
@@ -57,10 +57,12 @@ impl Problems {
     pub(super) fn into_sorted(mut self) -> Vec<Problem> {
         self.found
             .sort_by_key(|problem| (problem.at.line, problem.at.column));
+        // What an alias repeats is wrong in one place.
+        self.found.dedup();
         self.found
     }
 
-    /// The end of a sentence that names the most alike of the names there are.
+    /// A remark that names the most alike of the names there are.
     pub(super) fn nearest<'n>(
         &mut self,
         wanted: &str,
@@ -82,7 +84,7 @@ impl Problems {
             }
         }
         best.map_or_else(String::new, |(_, name)| {
-            format!("; did you mean `{}`?", shown(name))
+            format!(" (did you mean `{}`?)", shown(name))
         })
     }
 }

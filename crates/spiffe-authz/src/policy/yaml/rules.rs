@@ -48,14 +48,16 @@ impl Context {
             );
             return (rules, names);
         };
-        for (index, item) in items.items().enumerate() {
-            if index >= MAX_RULES {
-                problems.add(
-                    item.at(),
-                    format!("a policy has at most {MAX_RULES} rules; split it"),
-                );
-            }
-            if index >= MAX_RULES || problems.is_full() {
+        if items.len() > MAX_RULES {
+            let at = items.items().nth(MAX_RULES).map_or(value.at(), Value::at);
+            problems.add(
+                at,
+                format!("a policy has at most {MAX_RULES} rules; split it"),
+            );
+            return (rules, names);
+        }
+        for item in items.items() {
+            if problems.is_full() {
                 break;
             }
             rules.extend(self.rule(item, &mut names, problems));

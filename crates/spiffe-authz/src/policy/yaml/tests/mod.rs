@@ -1,8 +1,3 @@
-#![allow(
-    clippy::needless_raw_string_hashes,
-    reason = "a table of texts reads best in one form"
-)]
-
 mod aliases;
 mod cases;
 mod errors;

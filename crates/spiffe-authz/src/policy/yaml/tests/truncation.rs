@@ -26,10 +26,7 @@ fn cut_everywhere(text: &str) -> Counted {
         assert_eq!(part.users, whole.users, "cut at {end}");
         match kind(&part, &whole) {
             Kind::Whole => counted.whole += 1,
-            Kind::Between => {
-                // Nothing of a further rule has been begun but what YAML reads over.
-                counted.between_rules += 1;
-            }
+            Kind::Between => counted.between_rules += 1,
             Kind::InLast => {
                 assert!(
                     is_prefix(
