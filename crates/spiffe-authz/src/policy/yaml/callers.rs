@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use spiffe_peer::{TrustDomain, parse};
+use spiffe_peer::parse;
 
 use super::super::caller::CallerPattern;
 use super::super::model::{Callers, From, ListedTrustDomain, Principal, Spot};
