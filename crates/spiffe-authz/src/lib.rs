@@ -34,31 +34,135 @@
 //! # }
 //! ```
 //!
+//! # Which one to take
+//!
+//! | | takes | decides by | cannot see |
+//! |---|---|---|---|
+//! | [guarded router](axum), `build` | handlers, each with a rule in code | the route, as the router chooses it | anything but peer, route and method |
+//! | [guarded router](axum), [`bind`](axum::Router::bind) | the same, and a [policy] | a rule in code at its route; elsewhere the policy | – |
+//! | [`guard`](axum::guard) | a finished `axum::Router` | the policy, by the path as it arrived | which routes there are: no coverage is checked |
+//! | [`AuthzLayer`] | any Tower service: tonic's server, hyper, a router | the policy, by the path as it arrived | which routes there are; what is added outside it |
+//! | [`RequireIdLayer`] | any Tower service, mostly a `MethodRouter` | one rule, whatever the path | the path; routes that are added after it |
+//!
+//! Begin with the guarded router: a route without a rule does not compile, and a policy that leaves a
+//! route open, or speaks of one that is not there, does not start. Take [`guard`](axum::guard) where the
+//! router is somebody else's, and [`AuthzLayer`] where there is none. With axum's own router
+//! `.layer(..)` covers the routes that are there already and **no route that is added later**; and a layer inside a
+//! nested router does not run for what that router's parents answer.
+//!
+//! | asked for | written as |
+//! |---|---|
+//! | any verified identity | [`RequireIdLayer::authenticated`], `.authenticated(because)` |
+//! | a trust domain | [`RequireIdLayer::trust_domain`], `"spiffe://example.org/**"` |
+//! | the beginning of a path | [`RequireIdLayer::path_prefix`], `"spiffe://example.org/ns/payments/**"` |
+//! | who called, in the log | [`LogIdentityLayer`] |
+//!
+//! Layers run from the outside in, and the last `.layer(..)` call is the outermost: the peer comes
+//! first (an acceptor, or `MockPeer`), then whatever logs, then what decides, then the application.
+//!
+//! # Programs
+//!
+//! A policy beside rules in code, on the guarded router:
+//!
+//! ```
+//! # #[cfg(feature = "axum")] {
+//! use spiffe_authz::Policy;
+//! use spiffe_authz::axum::{Router, get, post};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let policy = Policy::from_yaml(r#"
+//! version: 1
+//! name: orders
+//! trust_domains: { example.org: {} }
+//! rules:
+//!   - name: show
+//!     allow: ["GET /orders/{id}"]
+//!     from: ["spiffe://example.org/ns/shop/**"]
+//!   - name: staging-never
+//!     deny: ["* /**"]
+//!     from: ["spiffe://example.org/ns/staging/**"]
+//! "#)?;
+//! let app = Router::new()
+//!     .route("/orders", post(async || "created").allow("spiffe://example.org/service/payment-processor"))
+//!     .route("/orders/{id}", get(async || "an order").policy())
+//!     .route("/version", get(async || "1.0").authenticated("any workload may ask"))
+//!     .bind(policy)?;
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! # main().unwrap();
+//! # }
+//! ```
+//!
+//! axum's own router, with one rule at one route:
+//!
+//! ```
+//! # #[cfg(feature = "axum")] {
+//! use axum::{Router, routing::post};
+//! use spiffe_authz::RequireIdLayer;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let payments = RequireIdLayer::exact("spiffe://example.org/service/payment-processor")?;
+//! let app: Router = Router::new().route("/orders", post(async || "created").layer(payments));
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! # main().unwrap();
+//! # }
+//! ```
+//!
+//! A policy around a tonic server:
+//!
+//! ```
+//! # #[cfg(feature = "tonic")] {
+//! use spiffe_authz::{AuthzLayer, Policy};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let policy = Policy::from_yaml(r#"
+//! version: 1
+//! name: orders
+//! trust_domains: { example.org: {} }
+//! rules:
+//!   - name: create
+//!     allow: ["grpc shop.Orders/Create"]
+//!     from: ["spiffe://example.org/service/payment-processor"]
+//! "#)?;
+//! let server = tonic::transport::Server::builder().layer(AuthzLayer::new(policy)?);
+//! # let _ = server;
+//! # Ok(())
+//! # }
+//! # main().unwrap();
+//! # }
+//! ```
+//!
+//! The first program of this page is the test of a handler, without SPIRE and without TLS.
+//!
 //! # What it guarantees
 //!
-//! - A decision is made before the inner service is called, once, without allocation where it is an allow.
+//! - A decision is made before the inner service is called, once, by one generation of the policy, and without allocation
+//!   where it is an allow without conditions.
 //! - The identity comes from the request's extensions alone. No header becomes identity.
 //! - No rule, no identity, or an identity that has ended: denied. Empty never means any, and a rule
-//!   that asks for no particular ID says why.
-//! - The peer learns a status and nothing else. The reason is in an event of `tracing` (level `INFO`,
-//!   target `spiffe_authz`) and, as a [`Refusal`], in the extensions of the answer.
-//! - Behind the guarded router, a request that can be read in two ways meets no rule and no handler.
+//!   that asks for no particular ID says why. A rule that denies wins over every rule that allows.
+//! - The peer learns a status and nothing else. The reason is in an event of `tracing` (target
+//!   `spiffe_authz::audit`), in the record for a [sink](audit::AuditSink) and, as a [`Refusal`], in the
+//!   extensions of the answer.
+//! - A request that can be read in two ways meets no rule and no handler (but behind a bare [`RequireIdLayer`]).
 //!
 //! # What it does not
 //!
-//! - A layer covers what it wraps. On axum's own router, a route that is added after
-//!   [`RequireIdLayer`] is not guarded by it; the guarded router has no such gap.
-//! - Rules are written at routes, in code. They know the peer, the route and the method, not the
-//!   headers, the body or the end user.
-//! - A stream that was allowed goes on until its connection ends. Ending the connection of a peer whose identity has ended
+//! - A stream that was allowed goes on until its connection ends, or until a new policy no longer allows it, where
+//!   [`AuthzLayer::streams`] is mounted. Ending the connection of a peer whose identity has ended
 //!   is the work of the acceptor: this crate asks for it, and denies what comes until then.
+//! - It reads no bodies and no query strings.
 //!
 //! # Features
 //!
 //! | feature | gives |
 //! |---|---|
-//! | `axum` (default) | the guarded router, module `axum` |
+//! | `axum` (default) | the guarded router and `guard`, module `axum` |
 //! | `tonic` (default) | rules for the RPCs of tonic services on the guarded router |
+//! | `metrics` | counters and a gauge through the `metrics` facade |
 //! | `mock` | `MockPeer`, a peer without TLS for tests of handlers |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -1,51 +1,6 @@
 //! The conditions of rules, in CEL.
 //!
-//! # What can be read
-//!
-//! | name | type |
-//! |---|---|
-//! | `path.NAME`, `id.NAME` | text: what every action, or every ID pattern, of the rule captures |
-//! | `peer.id`, `peer.trust_domain` | text |
-//! | `request.method`, `request.path`, `request.host` | text |
-//! | `request.headers["x"]` | list of texts, one for each value; names in lower case; `host` is not among them |
-//! | `user.subject`, `user.issuer` | text |
-//! | `user.scopes` | list of texts |
-//! | `user.claims`, `resource` | dynamic: JSON, whose numbers are `int`, else `uint`, else `double` |
-//!
-//! Reading what is absent is an error of the evaluation, and so is a header value that is not UTF-8, where
-//! it is read. `"x" in request.headers` and `has(..)` ask whether something is there; `has(peer.id)`,
-//! `has(user.subject)` and `has(request.host)` ask it of the peer, the end user and the authority.
-//!
-//! # What can be done with it
-//!
-//! | form | takes | gives |
-//! |---|---|---|
-//! | `a && b`, `a \|\| b`, `!a` | bool | bool; `&&` and `\|\|` absorb an error on one side |
-//! | `a ? b : c` | bool, two of one type | that type |
-//! | `a == b`, `a != b` | two of one type, or two numbers of any kind | bool |
-//! | `<`, `<=`, `>`, `>=` | two texts, two numbers | bool |
-//! | `a in b` | a list, or a map and a key | bool |
-//! | `+`, `-`, `*`, `/`, `%` | two numbers of one kind; `+` also two texts, two lists | the same |
-//! | `text.startsWith(t)`, `text.endsWith(t)`, `text.contains(t)` | texts | bool |
-//! | `text.matches("regex")` | a text, an expression that is written out; a search, not a whole match | bool |
-//! | `text.lowerAscii()` | a text | text |
-//! | `size(v)`, `v.size()` | a text (in characters), a list, a map | int |
-//! | `int(v)`, `uint(v)`, `double(v)`, `string(v)` | a number or a text; `string` also a bool | what it is named for |
-//! | `list.all(x, c)`, `list.exists(x, c)`, `list.exists_one(x, c)` | a list and a condition on its elements | bool |
-//! | `list.filter(x, c)`, `list.map(x, v)`, `list.map(x, c, v)` | a list | list |
-//! | `[a, b]`, `{"k": v}` | | list, map |
-//!
-//! A dynamic value can stand wherever a type is wanted; where it is of another type at the request, that
-//! is an error of the evaluation. There is nothing else: no bytes, times, durations, structs or
-//! optional values.
-//!
-//! # Limits
-//!
-//! 16 KiB, 256 operators (`.`, indexes and calls count) and a nesting of 32, held before the text is
-//! parsed. Operators in a chain nest, except `&&` and `||`. Comprehensions stand at most two deep in each
-//! other, none goes through what `map` gives, and `+` joins no texts or lists in what is gone through, nor
-//! two deep. A regular expression takes at most 256 KiB. One evaluation goes through at most 100 000
-//! elements and pieces of JSON; more is an error.
+//! What can be read, and what can be done with it, is in the documentation of [`policy`](crate::policy).
 
 mod access;
 mod bounds;
