@@ -3,16 +3,17 @@ use std::ffi::OsString;
 use anyhow::{Context, bail};
 use xshell::{Shell, cmd};
 
-/// A workspace of its own below tests/, so that what it depends on never reaches the libraries.
+/// A workspace of its own, so that what it depends on never reaches the libraries.
 #[derive(Clone, Copy)]
 pub(crate) enum Satellite {
     Interop,
     Bench,
     Fuzz,
+    Cedar,
 }
 
 impl Satellite {
-    pub(crate) const ALL: [Self; 3] = [Self::Interop, Self::Bench, Self::Fuzz];
+    pub(crate) const ALL: [Self; 4] = [Self::Interop, Self::Bench, Self::Fuzz, Self::Cedar];
 
     /// Its manifest, from the root.
     pub(crate) fn manifest(self) -> &'static str {
@@ -20,6 +21,7 @@ impl Satellite {
             Self::Interop => "tests/interop/Cargo.toml",
             Self::Bench => "tests/bench/Cargo.toml",
             Self::Fuzz => "tests/fuzz/Cargo.toml",
+            Self::Cedar => "examples/cedar/Cargo.toml",
         }
     }
 }
