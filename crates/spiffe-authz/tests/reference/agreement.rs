@@ -109,6 +109,19 @@ fn a_reference_that_is_wrong_disagrees_with_the_index() {
 }
 
 #[test]
+fn a_policy_in_code_decides_as_the_one_in_a_file() {
+    for mut scenario in scenarios(pairs() / 4) {
+        let file = loaded(&mut scenario);
+        let code = Subject::build(&scenario.policy, OWN, &mut scenario.random);
+        let code = code.unwrap_or_else(|error| panic!("seed {}: {error}", scenario.seed));
+        for request in &scenario.requests {
+            let (file, code) = (file.decide(request), code.decide(request));
+            assert_eq!(file, code, "seed {}: {request:#?}", scenario.seed);
+        }
+    }
+}
+
+#[test]
 fn the_index_agrees_with_the_examples() {
     for example in examples::all() {
         let subject = Subject::load(&example.policy, OWN, &mut example.random());

@@ -16,6 +16,7 @@
 )]
 
 mod agreement;
+mod built;
 mod canonical;
 mod document;
 mod evaluation;

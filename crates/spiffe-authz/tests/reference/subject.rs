@@ -12,6 +12,7 @@ use spiffe_authz::policy::{Policy, Query};
 use spiffe_peer::{EndUser, SpiffeId};
 use tower::{Layer, Service};
 
+use crate::built;
 use crate::policy;
 use crate::random::Random;
 use crate::yaml;
@@ -41,6 +42,17 @@ impl Subject {
             Ok(policy) => Ok(Self { yaml, policy }),
             Err(error) => Err(format!("{error}\n{yaml}")),
         }
+    }
+
+    /// Says the policy in code.
+    pub(crate) fn build(
+        policy: &policy::Policy,
+        own: &str,
+        random: &mut Random,
+    ) -> Result<Self, String> {
+        let policy = built::build(policy, own, random)?;
+        let yaml = format!("in code: {policy:?}");
+        Ok(Self { yaml, policy })
     }
 
     /// What comes of each way to ask; nothing where `http` cannot hold the request, so that no service
