@@ -24,7 +24,7 @@ mod flags {
         /// Chores of this workspace.
         cmd xtask {
             /// Everything that a change has to pass: format, clippy, ring, docs, dependencies,
-            /// satellites, interop, tests, controls.
+            /// satellites, interop, tests.
             cmd ci {
                 /// Runs this step alone; may be given several times.
                 repeated --only step: String

@@ -2,25 +2,48 @@
 
 use crate::controls::control::{Control, Edit, integration, of_crate, unit};
 
+const BUILD: &str = "crates/spiffe-authz/src/axum/build.rs";
 const GUARDED: &str = "crates/spiffe-authz/src/axum/guarded.rs";
 const REFUSAL: &str = "crates/spiffe-authz/src/refusal.rs";
-const RPCS: &str = "crates/spiffe-authz/src/axum/rpcs.rs";
 const RULE: &str = "crates/spiffe-authz/src/rule.rs";
 
 const NAMED_PEERS: &str = "the_named_peers_pass_and_nobody_else";
 const EACH_RPC: &str = "each_rpc_has_a_rule_of_its_own_and_one_without_is_denied";
 const NO_INNER_CALL: &str = "threats_authorization_38_a_denied_request_reaches_no_inner_call";
 
-pub(super) const CONTROLS: [Control; 14] = [
+/// Where a route, a mount and an RPC alike go on once it is decided.
+const ANSWER: &str = r"        match self.enter(&request) {
+            Entry::Allowed => Answer::Allowed {
+                future: call(inner, request),
+            },";
+const ANSWER_CALLS_FIRST: &str = r"        let decided = self.enter(&request);
+        if !matches!(decided, Entry::Waits) {
+            let future = call(inner, request);
+            return match decided {
+                Entry::Allowed => Answer::Allowed { future },
+                Entry::Refused(refusal) => Answer::Refused {
+                    refusal: Some(refusal),
+                },
+                Entry::Waits => Answer::Refused { refusal: None },
+            };
+        }
+        match decided {
+            Entry::Allowed => Answer::Allowed {
+                future: call(inner, request),
+            },";
+
+pub(super) const CONTROLS: [Control; 13] = [
     Control {
         name: "route-without-rule",
         invariant: 9,
         without: "what has no rule is let in: over the wire",
         edits: &[Edit {
             file: GUARDED,
-            text: "        std::future::ready(refuse_without_rule(&request, place).response())",
-            replacement: r"        let _ = refuse_without_rule(&request, place);
-        std::future::ready(Response::default())",
+            text: "            (Some(Decider::Policy) | None, _) => Err(refuse_without_rule(request, self.place())),",
+            replacement: r"            (Some(Decider::Policy) | None, _) => {
+                let _ = refuse_without_rule(request, self.place());
+                Ok(())
+            }",
         }],
         test: integration(
             "invariants",
@@ -32,12 +55,12 @@ pub(super) const CONTROLS: [Control; 14] = [
         invariant: 9,
         without: "an RPC without a rule is let in",
         edits: &[Edit {
-            file: RPCS,
-            text: "            _ => Err(refuse_without_rule(request, Place::default())),",
-            replacement: r"            _ => {
-                let _ = refuse_without_rule(request, Place::default());
-                Ok(())
-            }",
+            file: BUILD,
+            text: "            none: RouteRule::new(None, None, None, None),",
+            replacement: r#"            none: {
+                let anyone = crate::Rule::anyone("nobody has said anything").ok();
+                RouteRule::new(None, None, anyone.map(Decider::Rule), None)
+            },"#,
         }],
         test: of_crate("spiffe-authz", "rpcs", EACH_RPC),
     },
@@ -69,8 +92,8 @@ pub(super) const CONTROLS: [Control; 14] = [
         without: "a rule may name nobody",
         edits: &[Edit {
             file: RULE,
-            text: "        if patterns.is_empty() && problems.is_empty() {",
-            replacement: "        if false {",
+            text: "    if patterns.is_empty() && problems.is_empty() {",
+            replacement: "    if false {",
         }],
         test: of_crate(
             "spiffe-authz",
@@ -100,8 +123,8 @@ pub(super) const CONTROLS: [Control; 14] = [
         without: "a request may name one authority in its target and another in a header",
         edits: &[Edit {
             file: "crates/spiffe-authz/src/canonical.rs",
-            text: "    check_authority(request.uri(), request.headers())",
-            replacement: "    check_authority(request.uri(), request.headers()).or(Ok(()))",
+            text: "    one_authority(target, request.headers()).map(drop)",
+            replacement: "    one_authority(target, request.headers()).map(drop).or(Ok(()))",
         }],
         test: integration("threats_tls", "threats_61_a_request_has_one_authority"),
     },
@@ -120,26 +143,11 @@ pub(super) const CONTROLS: [Control; 14] = [
     Control {
         name: "route-calls-first",
         invariant: 10,
-        without: "a route calls its handler before it decides",
+        without: "a route calls its handler, or the service that is mounted there, before it decides",
         edits: &[Edit {
             file: GUARDED,
-            text: "            answer: Answer::new(decision, || self.inner.call(request, state)),",
-            replacement: r"            answer: {
-                let future = self.inner.call(request, state);
-                Answer::new(decision, || future)
-            },",
-        }],
-        test: of_crate("spiffe-authz", "router", NO_INNER_CALL),
-    },
-    Control {
-        name: "mount-calls-first",
-        invariant: 10,
-        without: "a mounted service is called before it is decided",
-        edits: &[Edit {
-            file: GUARDED,
-            text: "        ServiceFuture::new(Answer::new(decision, || self.inner.call(request)))",
-            replacement: r"        let future = self.inner.call(request);
-        ServiceFuture::new(Answer::new(decision, || future))",
+            text: ANSWER,
+            replacement: ANSWER_CALLS_FIRST,
         }],
         test: of_crate("spiffe-authz", "router", NO_INNER_CALL),
     },
@@ -148,12 +156,9 @@ pub(super) const CONTROLS: [Control; 14] = [
         invariant: 10,
         without: "an RPC is called before it is decided",
         edits: &[Edit {
-            file: RPCS,
-            text: r"        ServiceFuture::new(Answer::new(decision, || {
-            self.inner.call(request.map(tonic::body::Body::new))
-        }))",
-            replacement: r"        let future = self.inner.call(request.map(tonic::body::Body::new));
-        ServiceFuture::new(Answer::new(decision, || future))",
+            file: GUARDED,
+            text: ANSWER,
+            replacement: ANSWER_CALLS_FIRST,
         }],
         test: of_crate("spiffe-authz", "rpcs", EACH_RPC),
     },
@@ -189,9 +194,9 @@ pub(super) const CONTROLS: [Control; 14] = [
         invariant: 12,
         without: "a denial names the methods that a route has",
         edits: &[Edit {
-            file: "crates/spiffe-authz/src/axum/build.rs",
-            text: "        rest.unwrap_or_else(|| routing::any(NoRule::new(route)))",
-            replacement: "        rest.unwrap_or_else(|| MethodRouter::new().fallback(NoRule::new(route)))",
+            file: BUILD,
+            text: "        rest.unwrap_or_else(|| routing::any(Nothing::new(route, self.guard.clone())))",
+            replacement: "        rest.unwrap_or_else(|| MethodRouter::new().fallback(Nothing::new(route, self.guard.clone())))",
         }],
         test: of_crate(
             "spiffe-authz",
