@@ -4,6 +4,10 @@
 //! `-- --config examples/server/server.yaml` for more than the defaults: that file shows all keys, and
 //! which environment variable counts instead of each. Without it the environment alone counts, such
 //! as `HTTP_ADDRESS` for where to listen (default `127.0.0.1:8443`; port 0 takes a free one).
+//!
+//! `--policy examples/server/policy.yaml` leaves the decisions to a policy file, which is followed: what is
+//! written into it (by renaming a new file over it) is in force within a second.
+//!
 //! `RUST_LOG` says what to log (default `info`; `spiffe_acceptor=debug` shows handshakes that fail).
 
 #![allow(
@@ -23,6 +27,7 @@ use serde_json::{Value, json};
 use spiffe_acceptor::PeerIdentity;
 use spiffe_acceptor::config::Config;
 use spiffe_authz::axum::{Router, get, post};
+use spiffe_authz::policy::{LivePolicy, Policy};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// With what ending the process takes, ten seconds in all.
@@ -35,6 +40,9 @@ struct Arguments {
     /// A YAML file; what the environment says counts instead of what it says
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// A policy that decides in place of the rules in code
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -68,24 +76,10 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             _ = interrupt.recv() => {}
         }
     });
-    let app = Router::new()
-        .route(
-            "/api/hello",
-            get(hello).authenticated("a greeting is for everybody here"),
-        )
-        .route(
-            "/api/echo",
-            post(echo).authenticated("it tells callers what they said"),
-        )
-        .route(
-            "/api/identity",
-            get(identity).authenticated("it tells callers who they are"),
-        )
-        .route(
-            "/health",
-            get(async || "ok\n").authenticated("it says nothing but that the server runs"),
-        )
-        .build()?;
+    let app = match arguments.policy {
+        Some(file) => by_policy().bind(LivePolicy::follow(Policy::loader(), file)?)?,
+        None => by_rules_in_code().build()?,
+    };
 
     let source = tokio::select! {
         source = config.source() => source?,
@@ -109,6 +103,34 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         .drain_within(DRAIN)
         .await?;
     Ok(())
+}
+
+fn by_rules_in_code() -> Router {
+    Router::new()
+        .route(
+            "/api/hello",
+            get(hello).authenticated("a greeting is for everybody here"),
+        )
+        .route(
+            "/api/echo",
+            post(echo).authenticated("it tells callers what they said"),
+        )
+        .route(
+            "/api/identity",
+            get(identity).authenticated("it tells callers who they are"),
+        )
+        .route(
+            "/health",
+            get(async || "ok\n").authenticated("it says nothing but that the server runs"),
+        )
+}
+
+fn by_policy() -> Router {
+    Router::new()
+        .route("/api/hello", get(hello).policy())
+        .route("/api/echo", post(echo).policy())
+        .route("/api/identity", get(identity).policy())
+        .route("/health", get(async || "ok\n").policy())
 }
 
 async fn hello(peer: PeerIdentity) -> String {
