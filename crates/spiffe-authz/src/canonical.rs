@@ -147,18 +147,17 @@ fn is_plain(path: &[u8]) -> bool {
     };
     let mut after_slash = true;
     for byte in rest {
-        match PLAIN.get(usize::from(*byte)) {
-            Some(Plain::Anywhere) => after_slash = false,
-            Some(Plain::Slash) if !after_slash => after_slash = true,
-            Some(Plain::Dot) if !after_slash => {}
-            _ => return false,
+        match Plain::of(*byte) {
+            Plain::Anywhere => after_slash = false,
+            Plain::Slash if !after_slash => after_slash = true,
+            Plain::Dot if !after_slash => {}
+            Plain::Slash | Plain::Dot | Plain::No => return false,
         }
     }
     !after_slash || rest.is_empty()
 }
 
 /// What a byte does to [`is_plain`].
-#[derive(Clone, Copy)]
 enum Plain {
     Anywhere,
     Slash,
@@ -166,19 +165,34 @@ enum Plain {
     No,
 }
 
-const PLAIN: [Plain; 256] = {
-    let mut table = [Plain::No; 256];
-    let mut left: &[u8] =
-        b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_~:@!$&'()*+,=";
-    while let Some((byte, more)) = left.split_first() {
-        // Evaluated by the compiler, which refuses an index that is out of bounds.
-        table[*byte as usize] = Plain::Anywhere;
-        left = more;
+impl Plain {
+    const fn of(byte: u8) -> Self {
+        match byte {
+            b'/' => Self::Slash,
+            b'.' => Self::Dot,
+            // What RFC 3986 lets stand in a segment as it is (section 3.3), but for `;`.
+            b'0'..=b'9'
+            | b'A'..=b'Z'
+            | b'a'..=b'z'
+            | b'-'
+            | b'_'
+            | b'~'
+            | b':'
+            | b'@'
+            | b'!'
+            | b'$'
+            | b'&'
+            | b'\''
+            | b'('
+            | b')'
+            | b'*'
+            | b'+'
+            | b','
+            | b'=' => Self::Anywhere,
+            _ => Self::No,
+        }
     }
-    table[b'/' as usize] = Plain::Slash;
-    table[b'.' as usize] = Plain::Dot;
-    table
-};
+}
 
 /// Whether a decoded segment can be part of a canonical path at all.
 pub(crate) fn may_be_a_decoded_segment(segment: &str) -> bool {

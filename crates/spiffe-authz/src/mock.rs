@@ -1,4 +1,4 @@
-//! A peer for tests of handlers, without TLS.
+//! A peer, and an end user, for tests of handlers, without TLS and without tokens.
 //!
 //! **Where it may be mounted:** around the service under test, outside every layer that decides. It
 //! vouches for every request that passes it, so it belongs into tests alone.
@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use http::Request;
 use spiffe_peer::parse::{self, InvalidId};
-use spiffe_peer::{AuthMethod, Connection, Fingerprint, PeerIdentity, VerifiedPeer};
+use spiffe_peer::{AuthMethod, Connection, EndUser, Fingerprint, PeerIdentity, VerifiedPeer};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -92,34 +92,77 @@ impl MockPeer {
 }
 
 impl<S> Layer<S> for MockPeer {
-    type Service = WithMockPeer<S>;
+    type Service = WithMock<S, PeerIdentity>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        WithMockPeer {
+        WithMock {
             inner,
-            identity: self.identity.clone(),
+            value: self.identity.clone(),
         }
     }
 }
 
-/// A service whose requests all come from one peer, made by [`MockPeer`].
+/// Makes every request come on behalf of one end user: a layer that puts an [`EndUser`] into its extensions.
 ///
 /// ```
-/// use spiffe_authz::mock::{MockPeer, WithMockPeer};
+/// use http::{Request, Response};
+/// use spiffe_authz::mock::MockUser;
+/// use spiffe_peer::EndUser;
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let whoami = service_fn(async |request: Request<()>| {
+///     let user = request.extensions().get::<EndUser>();
+///     Ok::<_, std::convert::Infallible>(Response::new(user.map(|user| user.subject().to_owned())))
+/// });
+/// let ada = MockUser::new(EndUser::new("https://id.example.com", "ada")).layer(whoami);
+/// assert_eq!(ada.oneshot(Request::new(())).await?.into_body().as_deref(), Some("ada"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a layer does nothing until it is put around a service"]
+pub struct MockUser(EndUser);
+
+impl MockUser {
+    /// This user, as if its token had been verified.
+    pub fn new(user: EndUser) -> Self {
+        Self(user)
+    }
+}
+
+impl<S> Layer<S> for MockUser {
+    type Service = WithMock<S, EndUser>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        WithMock {
+            inner,
+            value: self.0.clone(),
+        }
+    }
+}
+
+/// A service whose requests all come from one peer, or for one user, made by [`MockPeer`] and [`MockUser`].
+///
+/// ```
+/// use spiffe_authz::mock::{MockPeer, WithMock};
+/// use spiffe_peer::PeerIdentity;
 /// use tower::Layer;
 ///
-/// let service: WithMockPeer<()> = MockPeer::id("spiffe://example.org/service/orders")?.layer(());
+/// let service: WithMock<(), PeerIdentity> = MockPeer::id("spiffe://example.org/service/orders")?.layer(());
 /// # Ok::<(), spiffe_peer::parse::InvalidId>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct WithMockPeer<S> {
+pub struct WithMock<S, T> {
     inner: S,
-    identity: PeerIdentity,
+    value: T,
 }
 
-impl<S, B> Service<Request<B>> for WithMockPeer<S>
+impl<S, T, B> Service<Request<B>> for WithMock<S, T>
 where
     S: Service<Request<B>>,
+    T: Clone + Send + Sync + 'static,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -130,7 +173,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        request.extensions_mut().insert(self.identity.clone());
+        request.extensions_mut().insert(self.value.clone());
         self.inner.call(request)
     }
 }

@@ -355,9 +355,7 @@ impl Guard {
             user_issuer: user.map(EndUser::issuer),
             decision: "deny",
             action: head.method.as_str(),
-            resource: path
-                .get(..path.floor_char_boundary(LONGEST_PATH))
-                .unwrap_or_default(),
+            resource: shortened(path),
             tenant: head.extensions.get::<Tenant>().map(Tenant::as_str),
             correlation_id: correlation_id(head.headers),
             occurred_at: SystemTime::now(),
@@ -379,6 +377,12 @@ impl Guard {
             None => Ok(()),
         }
     }
+}
+
+fn shortened(path: &str) -> &str {
+    let longest = path.len().min(LONGEST_PATH);
+    let mut ends = (0..=longest).rev();
+    ends.find_map(|end| path.get(..end)).unwrap_or_default()
 }
 
 fn word(allowed: bool) -> &'static str {

@@ -80,11 +80,11 @@ impl<'p> Decision<'p> {
 
     /// Whether something speaks against the request, beyond that nothing speaks for it.
     pub(crate) fn is_kept_out(&self) -> bool {
-        let unknown = matches!(
+        let by_nobody = matches!(
             self.outcome.why,
             Why::Default | Why::NoIdentity | Why::ConditionError
-        );
-        !self.outcome.allowed && !(unknown && self.outcome.rule.is_none())
+        ) && self.outcome.rule.is_none();
+        !self.outcome.allowed && !by_nobody
     }
 
     /// The reason, for a request that does not pass.

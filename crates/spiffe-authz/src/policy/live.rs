@@ -72,7 +72,7 @@ impl LivePolicy {
         let path = path.into();
         let bytes = read(&path)?;
         let policy = loader
-            .from_bytes(&bytes)
+            .load(&bytes)
             .map_err(|invalid| invalid.in_file(&path))?;
         let (status, _) = watch::channel(PolicyStatus {
             policy: policy.clone(),
@@ -147,7 +147,7 @@ impl Shared {
         let loaded = contents
             .as_ref()
             .map_err(Clone::clone)
-            .and_then(|bytes| self.loader.from_bytes(bytes))
+            .and_then(|bytes| self.loader.load(bytes))
             .and_then(|policy| self.approve(policy))
             .map_err(|invalid| invalid.in_file(&self.path));
         match loaded {

@@ -165,7 +165,7 @@ impl Loader {
     ///
     /// [`InvalidPolicy`] with everything that is wrong, each with its line and column.
     pub fn from_yaml(&self, text: &str) -> Result<Policy, InvalidPolicy> {
-        self.from_bytes(text.as_bytes())
+        self.load(text.as_bytes())
     }
 
     /// Reads a policy from a file, of which no more than the limit of 8 MiB is read.
@@ -178,11 +178,10 @@ impl Loader {
         let bytes = read_bounded(path).map_err(|error| {
             InvalidPolicy::plain(&format!("cannot read {}: {error}", path.display()))
         })?;
-        self.from_bytes(&bytes)
-            .map_err(|invalid| invalid.in_file(path))
+        self.load(&bytes).map_err(|invalid| invalid.in_file(path))
     }
 
-    pub(crate) fn from_bytes(&self, bytes: &[u8]) -> Result<Policy, InvalidPolicy> {
+    pub(crate) fn load(&self, bytes: &[u8]) -> Result<Policy, InvalidPolicy> {
         let model = yaml::load(bytes).map_err(InvalidPolicy::new)?;
         Policy::compile(model, self.own.clone())
     }

@@ -79,18 +79,15 @@ impl Actions {
             }
         };
         let segments = action.path.segments.iter().map(Into::into);
-        let cells = self
-            .paths
-            .at(segments, action.path.open_ended)
-            .entry(entry.set);
-        match keys {
+        let sets = self.paths.at(segments, action.path.open_ended);
+        sets.change(entry.set, |cells| match &keys {
             None => cells.every.add(entry),
             Some(keys) => {
                 for key in keys {
-                    cells.methods.entry(key).add(entry);
+                    cells.methods.change(*key, |cell| cell.add(entry));
                 }
             }
-        }
+        });
     }
 
     /// The rules that meet a canonical, decoded path, a method and a caller.

@@ -29,6 +29,9 @@ pub(super) struct GroupId(u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct PatternId(u32);
 
+/// Names, and which segment of a path each is.
+type Captures = Box<[(Box<str>, usize)]>;
+
 #[derive(Debug, Default)]
 pub(super) struct Callers {
     exact: HashMap<Box<str>, PatternId>,
@@ -36,7 +39,7 @@ pub(super) struct Callers {
     groups_of: HashMap<PatternId, Vec<GroupId>>,
     sets_of: HashMap<GroupId, Vec<SetId>>,
     /// The captures of a pattern by their place in the path; only of patterns that have some.
-    captures: HashMap<PatternId, Box<[(Box<str>, usize)]>>,
+    captures: HashMap<PatternId, Captures>,
 }
 
 /// What a policy has found out about a caller, once for every connection and generation.
@@ -192,7 +195,7 @@ impl CallersBuilder {
         self.pattern_ids.insert(pattern.as_str().to_owned(), id);
         let (path, open_ended) = path_of(pattern);
         let parts = || path.split('/').skip(1);
-        let captures: Box<[_]> = parts()
+        let captures: Captures = parts()
             .enumerate()
             .filter_map(|(place, part)| Some((capture(part)?.into(), place)))
             .collect();

@@ -24,19 +24,24 @@ impl<K, V> Default for FewMap<K, V> {
 }
 
 impl<K: Copy + Eq + Hash, V: Default> FewMap<K, V> {
-    pub(super) fn entry(&mut self, key: K) -> &mut V {
-        let place = self.place(key).unwrap_or_else(|| {
-            let place = self.entries.len();
-            self.entries.push((key, V::default()));
-            if place == FEW {
-                let keys = self.entries.iter().map(|(key, _)| *key);
-                self.places = keys.zip(0..).collect();
-            } else if place > FEW {
-                self.places.insert(key, place);
+    /// Lets `change` work on what is there for a key, or on what is there to begin with.
+    pub(super) fn change(&mut self, key: K, change: impl FnOnce(&mut V)) {
+        if let Some(place) = self.place(key) {
+            if let Some((_, value)) = self.entries.get_mut(place) {
+                change(value);
             }
-            place
-        });
-        &mut self.entries[place].1
+            return;
+        }
+        let mut value = V::default();
+        change(&mut value);
+        let place = self.entries.len();
+        self.entries.push((key, value));
+        if place == FEW {
+            let keys = self.entries.iter().map(|(key, _)| *key);
+            self.places = keys.zip(0..).collect();
+        } else if place > FEW {
+            self.places.insert(key, place);
+        }
     }
 }
 
