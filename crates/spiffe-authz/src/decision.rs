@@ -55,12 +55,16 @@ pub(crate) fn decide<B>(
 
 /// Refuses a request for which there is no rule.
 pub(crate) fn refuse_without_rule<B>(request: &Request<B>, place: Place<'_>) -> Refusal {
-    let reason = match peer(request) {
+    refuse(request, None, place, without_rule(request))
+}
+
+/// Why a request without a rule is refused.
+pub(crate) fn without_rule<B>(request: &Request<B>) -> Reason {
+    match peer(request) {
         Some(peer) if !peer.is_current() => Reason::EndedIdentity,
         Some(_) => Reason::NoRule,
         None => Reason::NoIdentity,
-    };
-    refuse(request, None, place, reason)
+    }
 }
 
 /// Refuses a request that can be read in more than one way.

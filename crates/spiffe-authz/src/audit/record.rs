@@ -113,6 +113,13 @@ pub trait AuditSink: Send + Sync + 'static {
     fn record(&self, record: &AuditRecord<'_>) -> Result<(), Lost>;
 }
 
+/// A sink that is looked at from elsewhere too, as for [`JsonLines::dropped`](super::JsonLines::dropped).
+impl<T: AuditSink + ?Sized> AuditSink for std::sync::Arc<T> {
+    fn record(&self, record: &AuditRecord<'_>) -> Result<(), Lost> {
+        (**self).record(record)
+    }
+}
+
 /// A record is lost that must not be: the request is denied.
 ///
 /// ```

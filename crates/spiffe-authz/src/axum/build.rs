@@ -56,6 +56,7 @@ impl std::error::Error for InvalidRouter {}
 pub(super) struct Built {
     pub(super) routes: ::axum::Router,
     pub(super) inventory: Inventory,
+    pub(super) guard: Option<Arc<Guard>>,
 }
 
 pub(super) fn build(router: Router<()>, guard: Option<Arc<Guard>>) -> Result<Built, InvalidRouter> {
@@ -106,6 +107,7 @@ pub(super) fn build(router: Router<()>, guard: Option<Arc<Guard>>) -> Result<Bui
         Ok(Built {
             routes: built,
             inventory: builder.inventory,
+            guard: builder.guard,
         })
     } else {
         Err(InvalidRouter {
@@ -175,7 +177,7 @@ impl Builder {
         }
         Arc::new(RpcRules {
             by_path,
-            none: RouteRule::new(None, None, None, None),
+            none: RouteRule::new(None, None, None, self.guard.clone()),
         })
     }
 

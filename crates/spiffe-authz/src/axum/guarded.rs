@@ -14,8 +14,8 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::draft::Decider;
-use crate::decision::{Place, decide, refuse_without_rule};
-use crate::guard::{BoxFuture, Entry, Guard, Scope};
+use crate::decision::{Place, decide, refuse_without_rule, without_rule};
+use crate::guard::{BoxFuture, DecidedBy, Entry, Guard, Scope};
 use crate::policy::query::Head;
 use crate::refusal::Refusal;
 
@@ -77,11 +77,14 @@ impl RouteRule {
         let head = Head::of(request);
         let decided = match (&self.decider, &self.guard) {
             (Some(Decider::Policy), Some(guard)) => return guard.enter(head, Scope::Everything),
-            (Some(Decider::Rule(rule)), Some(guard)) => match guard.enter(head, Scope::DenyRules) {
-                Entry::Allowed => guard.judge(head, rule),
-                other => return other,
-            },
+            (Some(Decider::Rule(rule)), Some(guard)) => {
+                if let Some(decides) = request.extensions().get::<DecidedBy>() {
+                    decides.set(rule);
+                }
+                return guard.enter(head, Scope::KeepingOut(rule));
+            }
             (Some(Decider::Rule(rule)), None) => decide(request, rule, self.place()),
+            (None, Some(guard)) => Err(guard.refuse(head, without_rule(request))),
             (Some(Decider::Policy) | None, _) => Err(refuse_without_rule(request, self.place())),
         };
         match decided {
@@ -97,13 +100,11 @@ impl RouteRule {
                     refuse_without_rule(&Request::from_parts(parts.clone(), ()), self.place());
                 return (parts, Err(refusal));
             };
-            let decided = match &self.decider {
-                Some(Decider::Rule(rule)) => {
-                    let decided = guard.settle(&parts, Scope::DenyRules).await;
-                    decided.and_then(|()| guard.judge(Head::from(&parts), rule))
-                }
-                _ => guard.settle(&parts, Scope::Everything).await,
+            let scope = match &self.decider {
+                Some(Decider::Rule(rule)) => Scope::KeepingOut(rule),
+                _ => Scope::Everything,
             };
+            let decided = guard.settle(&parts, scope).await;
             (parts, decided)
         })
     }

@@ -17,14 +17,16 @@ use tower_service::Service;
 
 use super::build::Built;
 use crate::canonical;
-use crate::decision::refuse_not_canonical;
+use crate::decision::{Reason, refuse_not_canonical};
+use crate::guard::Guard;
 use crate::inventory::Inventory;
+use crate::policy::query::Head;
 use crate::require_id;
 use crate::require_id::future::Answer;
 
 /// A guarded router, ready to be served: a Tower service, and no router any more.
 ///
-/// Cloning copies two pointers. It is always ready and never fails.
+/// Cloning copies three pointers. It is always ready and never fails.
 ///
 /// ```no_run
 /// use spiffe_authz::axum::{Router, get};
@@ -42,6 +44,7 @@ use crate::require_id::future::Answer;
 pub struct GuardedService {
     routes: ::axum::Router,
     inventory: Arc<Inventory>,
+    guard: Option<Arc<Guard>>,
 }
 
 impl GuardedService {
@@ -49,6 +52,7 @@ impl GuardedService {
         Self {
             routes: built.routes,
             inventory: Arc::new(built.inventory),
+            guard: built.guard,
         }
     }
 
@@ -87,7 +91,10 @@ where
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let readable = canonical::check(&request)
             .and_then(|()| canonical::check_undisguised(request.uri().path()))
-            .map_err(|why| refuse_not_canonical(&request, why));
+            .map_err(|why| match &self.guard {
+                Some(guard) => guard.refuse(Head::of(&request), Reason::NotCanonical(why)),
+                None => refuse_not_canonical(&request, why),
+            });
         let answer = Answer::new(readable, || self.routes.call(request));
         ResponseFuture {
             inner: require_id::ResponseFuture::new(answer),

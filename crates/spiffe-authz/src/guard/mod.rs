@@ -1,14 +1,15 @@
 //! A policy around any Tower service.
 //!
-//! [`AuthzLayer`] decides every request that passes it, by the canonical path as it arrives there:
-//! it belongs outside everything that changes paths, and inside nothing that adds routes behind its
-//! back. With axum, prefer [`guard`](crate::axum::guard) or the guarded router of
+//! [`AuthzLayer`] decides every request that passes it, by the canonical path as it arrived at the
+//! server: it belongs outside everything that rewrites paths, and inside nothing that adds routes behind
+//! its back. With axum, prefer [`guard`](crate::axum::guard) or the guarded router of
 //! [`spiffe_authz::axum`](crate::axum): they leave nothing outside.
 //!
 //! **Where it may be mounted:** around a whole router, a tonic server, any service whose requests
-//! carry a [`PeerIdentity`](spiffe_peer::PeerIdentity) in their extensions. A layer inside a nested
-//! router sees a path without its prefix, and rules that speak of the whole path do not meet it
-//! there: what they allow is denied, and **what they deny is not**.
+//! carry a [`PeerIdentity`](spiffe_peer::PeerIdentity) in their extensions. Inside a nested router of
+//! axum it decides by the whole path all the same, which axum keeps as `OriginalUri` (feature `axum`).
+//! Behind anything else that strips a prefix, or that rewrites paths, rules that speak of the whole path
+//! do not meet the request: what they allow is denied there, and **what they deny is not**.
 //!
 //! It decides in one synchronous step before the inner service is called. Only where a rule reads the
 //! [resource](ResourceProvider), or where a [decision point](DecisionPoint) is set, does a request
@@ -33,3 +34,5 @@ pub use streams::{Streams, StreamsLayer, WatchedBody, WatchedFuture};
 
 pub(crate) use provider::BoxFuture;
 pub(crate) use shared::{Entry, Guard, Scope};
+#[cfg(feature = "axum")]
+pub(crate) use streams::DecidedBy;

@@ -50,11 +50,11 @@ impl Settings {
 pub(crate) struct Guard(Settings);
 
 /// How much of a policy speaks of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Scope<'r> {
     Everything,
-    /// A rule in code decides who may pass; the policy can only keep out.
-    DenyRules,
+    /// This rule in code decides who may pass; the policy can only keep out.
+    KeepingOut(&'r Rule),
 }
 
 /// What becomes of a request.
@@ -65,6 +65,15 @@ pub(crate) enum Entry {
     Waits,
 }
 
+impl Entry {
+    fn at_once(decided: Result<(), Refusal>) -> Self {
+        match decided {
+            Ok(()) => Self::Allowed,
+            Err(refusal) => Self::Refused(Box::new(refusal)),
+        }
+    }
+}
+
 impl Guard {
     pub(super) fn new(settings: Settings) -> Self {
         Self(settings)
@@ -72,14 +81,14 @@ impl Guard {
 
     /// Decides, as far as that can be done at once.
     #[inline]
-    pub(crate) fn enter(&self, head: Head<'_>, scope: Scope) -> Entry {
+    pub(crate) fn enter(&self, head: Head<'_>, scope: Scope<'_>) -> Entry {
         self.0
             .policy
             .with(|policy| self.enter_with(head, policy, scope))
     }
 
     #[inline]
-    fn enter_with(&self, head: Head<'_>, policy: &Policy, scope: Scope) -> Entry {
+    fn enter_with(&self, head: Head<'_>, policy: &Policy, scope: Scope<'_>) -> Entry {
         if let Some(peer) = head.peer
             && !peer.is_current()
         {
@@ -91,15 +100,12 @@ impl Guard {
         if self.0.provider.is_some() {
             query.resource = Resource::NotAsked;
         }
-        match policy.step(&query) {
+        let step = policy.step(&query);
+        if let Scope::KeepingOut(rule) = scope {
+            return self.enter_by(head, rule, policy, &step, clock);
+        }
+        match step {
             Step::NeedsResource => Entry::Waits,
-            Step::Decided(decision) if scope == Scope::DenyRules && !decision.is_kept_out() => {
-                if self.0.decision_point.is_some() {
-                    Entry::Waits
-                } else {
-                    Entry::Allowed
-                }
-            }
             Step::Decided(decision) if decision.is_allowed() && self.waits_after_allow() => {
                 Entry::Waits
             }
@@ -107,17 +113,39 @@ impl Guard {
                 if decision.is_allowed() && !self.needs_record(clock) {
                     return Entry::Allowed;
                 }
-                match self.conclude(head, &decision, None, clock) {
-                    Ok(()) => Entry::Allowed,
-                    Err(refusal) => Entry::Refused(Box::new(refusal)),
-                }
+                Entry::at_once(self.conclude(head, &decision, None, clock))
             }
+        }
+    }
+
+    /// Decides by a rule in code, where the policy does not keep the request out. Nobody is asked
+    /// about a request that this rule refuses.
+    #[inline]
+    fn enter_by(
+        &self,
+        head: Head<'_>,
+        rule: &Rule,
+        policy: &Policy,
+        step: &Step<'_>,
+        clock: Option<Instant>,
+    ) -> Entry {
+        let waits = match step {
+            Step::Decided(decision) if decision.is_kept_out() => {
+                return Entry::at_once(self.conclude(head, decision, None, clock));
+            }
+            Step::Decided(_) => self.waits_after_allow(),
+            Step::NeedsResource => true,
+        };
+        match rule.judge(head.peer) {
+            Ok(()) if waits => Entry::Waits,
+            Ok(()) if !self.needs_record(clock) => Entry::Allowed,
+            judged => Entry::at_once(self.conclude_rule(head, rule, judged, policy, clock)),
         }
     }
 
     /// Decides with whatever has to be waited for, by the generation of the policy that is in force
     /// when it begins. Cancel safe.
-    pub(crate) async fn settle(&self, parts: &Parts, scope: Scope) -> Result<(), Refusal> {
+    pub(crate) async fn settle(&self, parts: &Parts, scope: Scope<'_>) -> Result<(), Refusal> {
         let policy = &self.0.policy.with(Policy::clone);
         let begun = Instant::now();
         let head = Head::from(parts);
@@ -139,7 +167,7 @@ impl Guard {
         };
         let passes = match scope {
             Scope::Everything => decision.is_allowed(),
-            Scope::DenyRules => !decision.is_kept_out(),
+            Scope::KeepingOut(rule) => !decision.is_kept_out() && rule.judge(head.peer).is_ok(),
         };
         let objection = if passes {
             self.objection(parts).await
@@ -152,23 +180,40 @@ impl Guard {
         {
             return Err(self.ended(head, peer, policy));
         }
-        match objection {
-            Some(why) => Err(self.object(head, &decision, &why, begun)),
-            None if scope == Scope::DenyRules && passes => Ok(()),
-            None => self.conclude(head, &decision, note.as_deref(), Some(begun)),
+        match (objection, scope) {
+            (Some(why), _) => Err(self.object(head, &decision, &why, begun)),
+            (None, Scope::KeepingOut(rule)) if !decision.is_kept_out() => {
+                let judged = rule.judge(head.peer);
+                self.conclude_rule(head, rule, judged, policy, Some(begun))
+            }
+            (None, _) => self.conclude(head, &decision, note.as_deref(), Some(begun)),
         }
     }
 
-    /// Judges by a rule in code, after the policy has found no reason to keep the request out.
-    pub(crate) fn judge(&self, head: Head<'_>, rule: &Rule) -> Result<(), Refusal> {
-        let begun = self.is_recorded().then(Instant::now);
-        let judged = rule.judge(head.peer);
-        if judged.is_ok() && begun.is_none() {
-            return Ok(());
+    /// Refuses what no rule was asked about, and records it like any decision.
+    #[cfg(feature = "axum")]
+    #[cold]
+    pub(crate) fn refuse(&self, head: Head<'_>, reason: Reason) -> Refusal {
+        if let (Reason::EndedIdentity, Some(peer)) = (reason, head.peer) {
+            peer.close();
         }
-        self.0
-            .policy
-            .with(|policy| self.conclude_rule(head, rule, judged, policy, begun))
+        let refusal = Refusal::new(reason, head.headers);
+        let why = match reason {
+            Reason::NotCanonical(why) => Some(why.reason()),
+            _ => None,
+        };
+        self.0.policy.with(|policy| {
+            let record = AuditRecord {
+                policy: policy.name(),
+                generation: policy.generation(),
+                reason: why.map_or(refusal.reason(), |_| "bad_request"),
+                detail: why,
+                ..self.blank(head, None)
+            };
+            let _ = self.keep(&record);
+            observe::denied(head, &record);
+        });
+        refusal
     }
 
     #[cold]

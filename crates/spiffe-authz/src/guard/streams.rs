@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use http::{HeaderMap, Request, Response};
@@ -15,6 +15,7 @@ use tower_service::Service;
 use super::provider::{BoxError, BoxFuture};
 use super::shared::{Guard, Scope};
 use crate::refusal::Refusal;
+use crate::rule::Rule;
 
 /// Cuts answers that are still on their way when a new policy no longer allows them.
 ///
@@ -100,8 +101,10 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let end = self.guard.replaced().map(|mut replaced| -> End {
+            let by = DecidedBy::default();
+            request.extensions_mut().insert(by.clone());
             let mut head = Request::new(());
             *head.method_mut() = request.method().clone();
             *head.uri_mut() = request.uri().clone();
@@ -112,7 +115,8 @@ where
             Box::pin(async move {
                 loop {
                     replaced.next().await;
-                    if let Err(refusal) = guard.settle(&parts, Scope::Everything).await {
+                    let scope = by.0.get().map_or(Scope::Everything, Scope::KeepingOut);
+                    if let Err(refusal) = guard.settle(&parts, scope).await {
                         return refusal;
                     }
                 }
@@ -122,6 +126,18 @@ where
             inner: self.inner.call(request),
             end,
         }
+    }
+}
+
+/// The rule in code that a guarded router has chosen for a request, told to whoever watches the answer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DecidedBy(Arc<OnceLock<Rule>>);
+
+impl DecidedBy {
+    #[cfg(feature = "axum")]
+    pub(crate) fn set(&self, rule: &Rule) {
+        // One request meets one route; a second one would be decided by the first rule, never by none.
+        let _ = self.0.set(rule.clone());
     }
 }
 

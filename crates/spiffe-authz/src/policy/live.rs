@@ -1,4 +1,5 @@
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -159,14 +160,26 @@ impl Shared {
                     refused: None,
                 });
             }
-            Err(invalid) => {
-                let name = self.current.load().name().to_owned();
-                tracing::error!(target: "spiffe_authz", policy = name, error = %invalid, "a new policy is refused, the one before stays in force");
-                observe::stale(&name, true);
-                self.status
-                    .send_modify(|status| status.refused = Some(Arc::new(invalid)));
-            }
+            Err(invalid) => self.refuse(invalid),
         }
+    }
+
+    /// Takes what was found, and outlives a panic of whoever looks at it: a file can then be mended.
+    fn take_or_refuse(&self, contents: &Result<Vec<u8>, InvalidPolicy>) {
+        let taken = catch_unwind(AssertUnwindSafe(|| self.take(contents)));
+        if taken.is_err() {
+            self.refuse(
+                InvalidPolicy::plain("looking at the policy has panicked").in_file(&self.path),
+            );
+        }
+    }
+
+    fn refuse(&self, invalid: InvalidPolicy) {
+        let name = self.current.load().name().to_owned();
+        tracing::error!(target: "spiffe_authz", policy = name, error = %invalid, "a new policy is refused, the one before stays in force");
+        observe::stale(&name, true);
+        self.status
+            .send_modify(|status| status.refused = Some(Arc::new(invalid)));
     }
 
     /// Puts a policy in force that everybody agrees to; nobody can join in between.
@@ -206,7 +219,7 @@ async fn follow(shared: Weak<Shared>, mut taken: Result<Vec<u8>, InvalidPolicy>)
             if seen.as_ref() != Some(&found) {
                 return (taken, Some(found));
             }
-            shared.take(&found);
+            shared.take_or_refuse(&found);
             (found, None)
         });
         match looked.await {
@@ -276,5 +289,39 @@ impl fmt::Debug for LivePolicy {
             .field("path", &self.0.path)
             .field("status", &self.status())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_of_whoever_looks_at_a_new_policy_refuses_it_and_the_next_one_loads() {
+        let text =
+            |name: &str| format!("{{ version: 1, name: {name}, trust_domains: {{}}, rules: [] }}");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("policy.yaml");
+        std::fs::write(&path, text("first")).unwrap();
+        let live = LivePolicy::follow(Policy::loader(), &path).unwrap();
+        live.check(Arc::new(|policy| {
+            assert_ne!(policy.name(), "explosive");
+            Ok(())
+        }))
+        .unwrap();
+
+        let write = |name: &str| {
+            std::fs::write(directory.path().join("new"), text(name)).unwrap();
+            std::fs::rename(directory.path().join("new"), &path).unwrap();
+        };
+        let seen = live.status();
+        write("explosive");
+        let refused = live.changed(&seen).await;
+        assert_eq!(refused.policy().name(), "first");
+        assert!(refused.refused().unwrap().to_string().contains("panicked"));
+        write("third");
+        let mended = live.changed(&refused).await;
+        assert_eq!(mended.policy().name(), "third");
+        assert!(mended.refused().is_none());
     }
 }

@@ -73,7 +73,7 @@
 //! | `a in b` | a list, or a map and a key | bool |
 //! | `+`, `-`, `*`, `/`, `%` | two numbers of one kind; `+` also two texts, two lists | the same |
 //! | `text.startsWith(t)`, `text.endsWith(t)`, `text.contains(t)` | texts | bool |
-//! | `text.matches("regex")` | a text, an expression that is written out; a search, not a whole match | bool |
+//! | `text.matches("regex")` | a text, an expression that is written out; a search, not a whole match, in which `.` meets a newline too | bool |
 //! | `text.lowerAscii()` | a text | text |
 //! | `size(v)`, `v.size()` | a text (in characters), a list, a map | int |
 //! | `int(v)`, `uint(v)`, `double(v)`, `string(v)` | a number or a text; `string` also a bool | what it is named for |

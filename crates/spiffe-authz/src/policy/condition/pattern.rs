@@ -22,7 +22,9 @@ pub(super) struct Pattern(Regex);
 
 impl Pattern {
     pub(super) fn new(text: &str) -> Result<Self, String> {
+        // What a text holds is the caller's choice: a newline in it must slip past no `.*`.
         RegexBuilder::new(text)
+            .dot_matches_new_line(true)
             .size_limit(MAX_COMPILED)
             .dfa_size_limit(MAX_COMPILED)
             .nest_limit(MAX_NESTING)

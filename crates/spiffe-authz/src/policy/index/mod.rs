@@ -90,7 +90,7 @@ impl Index {
 
     fn judge(&self, query: &Query<'_>) -> Result<Decision<'_>, NeedsResource> {
         let path = match query.path.strip_suffix('/') {
-            Some(path) if query.trailing_slash && !path.is_empty() => path,
+            Some(path) if query.trailing_slash && !matches!(path, "" | "/") => path,
             _ => query.path,
         };
         let target = match canonical::read(path, query.authority, query.headers) {

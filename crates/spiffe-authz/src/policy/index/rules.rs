@@ -53,6 +53,13 @@ impl CompiledRule {
         }
         match &self.condition {
             None => Matched::Yes,
+            Some(condition)
+                if condition.reads_headers() && names_headers_of_the_next_hop(subject) =>
+            {
+                Matched::Error(
+                    "`connection` names a header: a proxy may have dropped it".to_owned(),
+                )
+            }
             Some(condition) if condition.reads_resource() && !subject.knows_resource() => {
                 Matched::NeedsResource
             }
@@ -99,6 +106,30 @@ impl CompiledRule {
             .filter_map(|action| action.path.capture(&subject.target.path))
             .collect()
     }
+}
+
+/// Whether the caller has asked whoever passes the request on to drop headers of its choice
+/// (RFC 9110, section 7.6.1). What a condition finds, or misses, then depends on who stands in front.
+fn names_headers_of_the_next_hop(subject: &Subject<'_>) -> bool {
+    const USUAL: [&str; 7] = [
+        "close",
+        "keep-alive",
+        "upgrade",
+        "te",
+        "http2-settings",
+        "proxy-connection",
+        "transfer-encoding",
+    ];
+    let values = subject.query.headers.get_all(http::header::CONNECTION);
+    values.iter().any(|value| {
+        let names = value.as_bytes().split(|byte| *byte == b',');
+        names.map(<[u8]>::trim_ascii).any(|name| {
+            !name.is_empty()
+                && !USUAL
+                    .iter()
+                    .any(|usual| name.eq_ignore_ascii_case(usual.as_bytes()))
+        })
+    })
 }
 
 impl Methods {
