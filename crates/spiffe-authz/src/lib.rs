@@ -164,6 +164,7 @@
 //! | `tonic` (default) | rules for the RPCs of tonic services on the guarded router |
 //! | `metrics` | counters and a gauge through the `metrics` facade |
 //! | `mock` | `MockPeer`, a peer without TLS for tests of handlers |
+//! | `confusables` | among the lints of [`policy::review`], names that look like others |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -6,6 +6,7 @@
 mod dev;
 mod doctor;
 mod failure;
+mod policy;
 mod svid;
 
 use std::io::{self, Write as _};
@@ -33,6 +34,9 @@ enum Command {
     Dev(dev::Command),
     /// Check the way from the variable to the agent, the identity and a peer, step by step
     Doctor(doctor::Arguments),
+    /// Policies of services: check, test, explain and compare them
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// The identity of this process, as the Workload API gives it
     #[command(subcommand)]
     Svid(svid::Command),
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Dev(command) => dev::run(command),
         Command::Doctor(arguments) => doctor::run(arguments),
+        Command::Policy(command) => policy::run(command),
         Command::Svid(command) => svid::run(command),
     };
     match done {

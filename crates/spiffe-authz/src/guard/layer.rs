@@ -200,6 +200,10 @@ impl<R> AuthzLayer<R> {
     }
 
     /// Holds the policy, and every one that follows it, to a check.
+    #[cfg_attr(
+        not(feature = "axum"),
+        allow(dead_code, reason = "only the guarded router knows its routes")
+    )]
     pub(crate) fn cover(
         &self,
         check: impl Fn(&Policy) -> Result<(), InvalidPolicy> + Send + Sync + 'static,

@@ -32,7 +32,9 @@ pub use provider::ResourceProvider;
 pub use service::Authz;
 pub use streams::{Streams, StreamsLayer, WatchedBody, WatchedFuture};
 
+#[cfg(feature = "axum")]
 pub(crate) use provider::BoxFuture;
+#[cfg(feature = "axum")]
 pub(crate) use shared::{Entry, Guard, Scope};
 #[cfg(feature = "axum")]
 pub(crate) use streams::DecidedBy;

@@ -131,6 +131,10 @@ impl LivePolicy {
     }
 
     /// Lets somebody refuse what is loaded from now on, after looking at what is in force.
+    #[cfg_attr(
+        not(feature = "axum"),
+        allow(dead_code, reason = "only the guarded router knows its routes")
+    )]
     pub(crate) fn check(&self, check: Check) -> Result<(), InvalidPolicy> {
         let mut checks = self.0.checks();
         check(&self.0.current.load())?;

@@ -110,6 +110,7 @@ mod loaded;
 pub(crate) mod model;
 pub(crate) mod path;
 pub(crate) mod query;
+pub mod review;
 mod source;
 mod users;
 mod yaml;

@@ -43,6 +43,10 @@ impl PolicySource {
         }
     }
 
+    #[cfg_attr(
+        not(feature = "axum"),
+        allow(dead_code, reason = "only the guarded router knows its routes")
+    )]
     pub(crate) fn check(
         &self,
         check: impl Fn(&Policy) -> Result<(), InvalidPolicy> + Send + Sync + 'static,

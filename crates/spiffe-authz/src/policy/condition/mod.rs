@@ -109,6 +109,7 @@ impl Condition {
     }
 
     /// The text that it was compiled from.
+    #[cfg(test)]
     pub(crate) fn source(&self) -> &str {
         &self.0.source
     }
