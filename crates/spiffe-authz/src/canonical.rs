@@ -61,13 +61,13 @@ pub(crate) struct Canonical<'a> {
     /// Decoded, without the query.
     pub(crate) path: Cow<'a, str>,
     /// The one authority, as it was written.
-    pub(crate) authority: Option<&'a str>,
+    pub(crate) authority: Option<&'a [u8]>,
 }
 
 impl Canonical<'_> {
     /// The host of the authority, in lower case and without its port.
     pub(crate) fn host(&self) -> Option<String> {
-        let authority = self.authority?;
+        let authority = std::str::from_utf8(self.authority?).ok()?;
         let host = match authority.rsplit_once(':') {
             Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
             _ => authority,
@@ -77,6 +77,7 @@ impl Canonical<'_> {
 }
 
 /// Reads a request target in the one way that there is.
+#[inline]
 pub(crate) fn read<'a>(
     path: &'a str,
     target: Option<&'a str>,
@@ -141,35 +142,34 @@ pub(crate) fn check_undisguised(path: &str) -> Result<(), NotCanonical> {
 }
 
 /// Whether a path is canonical by its bytes alone, as almost every one is. What is not is looked at closer.
+#[inline]
 fn is_plain(path: &[u8]) -> bool {
     let Some((b'/', rest)) = path.split_first() else {
         return false;
     };
-    let mut after_slash = true;
+    // Without a branch for each byte: what is wrong is collected and looked at once.
+    let (mut wrong, mut refused) = (0, SLASH | DOT | NEVER);
     for byte in rest {
-        match Plain::of(*byte) {
-            Plain::Anywhere => after_slash = false,
-            Plain::Slash if !after_slash => after_slash = true,
-            Plain::Dot if !after_slash => {}
-            Plain::Slash | Plain::Dot | Plain::No => return false,
-        }
+        let class = PLAIN.get(usize::from(*byte)).copied().unwrap_or(NEVER);
+        wrong |= class & refused;
+        refused = class >> NEXT;
     }
-    !after_slash || rest.is_empty()
+    wrong == 0 && (refused == NEVER || rest.is_empty())
 }
 
-/// What a byte does to [`is_plain`].
-enum Plain {
-    Anywhere,
-    Slash,
-    Dot,
-    No,
-}
+/// What a byte is to [`is_plain`]. Above that, what may not follow it.
+const SLASH: u8 = 1;
+const DOT: u8 = 1 << 1;
+const NEVER: u8 = 1 << 2;
+const NEXT: u32 = 4;
 
-impl Plain {
-    const fn of(byte: u8) -> Self {
-        match byte {
-            b'/' => Self::Slash,
-            b'.' => Self::Dot,
+const PLAIN: [u8; 256] = {
+    let mut table = [NEVER; 256];
+    let (mut left, mut byte): (&mut [u8], u8) = (&mut table, 0);
+    while let Some((class, more)) = left.split_first_mut() {
+        *class = match byte {
+            b'/' => SLASH | (SLASH | DOT | NEVER) << NEXT,
+            b'.' => DOT | NEVER << NEXT,
             // What RFC 3986 lets stand in a segment as it is (section 3.3), but for `;`.
             b'0'..=b'9'
             | b'A'..=b'Z'
@@ -188,11 +188,28 @@ impl Plain {
             | b'*'
             | b'+'
             | b','
-            | b'=' => Self::Anywhere,
-            _ => Self::No,
-        }
+            | b'=' => NEVER << NEXT,
+            _ => NEVER,
+        };
+        byte = byte.wrapping_add(1);
+        left = more;
     }
-}
+    table
+};
+
+/// What an authority is made of that names one host and port: everything that can be seen but
+/// `,`, `@`, `/`, `\`, `?` and `#`.
+const AUTHORITY: [bool; 256] = {
+    let mut table = [false; 256];
+    let (mut left, mut byte): (&mut [bool], u8) = (&mut table, 0);
+    while let Some((fits, more)) = left.split_first_mut() {
+        *fits =
+            byte.is_ascii_graphic() && !matches!(byte, b',' | b'@' | b'/' | b'\\' | b'?' | b'#');
+        byte = byte.wrapping_add(1);
+        left = more;
+    }
+    table
+};
 
 /// Whether a decoded segment can be part of a canonical path at all.
 pub(crate) fn may_be_a_decoded_segment(segment: &str) -> bool {
@@ -267,10 +284,24 @@ fn refuse_dots(segment: &str) -> Result<(), NotCanonical> {
     }
 }
 
+/// The one authority, as it was written.
+#[inline]
 fn one_authority<'a>(
     target: Option<&'a str>,
     headers: &'a HeaderMap,
-) -> Result<Option<&'a str>, NotCanonical> {
+) -> Result<Option<&'a [u8]>, NotCanonical> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (target, hosts.next(), hosts.next()) {
+        // As almost every request of HTTP/1.1 has it.
+        (None, Some(host), None) if names_one(host.as_bytes()) => Ok(Some(host.as_bytes())),
+        _ => check_authority(target, headers),
+    }
+}
+
+fn check_authority<'a>(
+    target: Option<&'a str>,
+    headers: &'a HeaderMap,
+) -> Result<Option<&'a [u8]>, NotCanonical> {
     let mut hosts = headers.get_all(HOST).iter();
     let host = hosts
         .next()
@@ -284,15 +315,17 @@ fn one_authority<'a>(
     {
         return Err(NotCanonical(Kind::TwoAuthorities));
     }
-    let authority = target.or(host);
-    let names_one = |byte: u8| {
-        byte.is_ascii_graphic() && !matches!(byte, b',' | b'@' | b'/' | b'\\' | b'?' | b'#')
-    };
-    if authority.unwrap_or_default().bytes().all(names_one) {
+    let authority = target.or(host).map(str::as_bytes);
+    if names_one(authority.unwrap_or_default()) {
         Ok(authority)
     } else {
         Err(NotCanonical(Kind::Authority))
     }
+}
+
+fn names_one(authority: &[u8]) -> bool {
+    let mut bytes = authority.iter();
+    bytes.all(|byte| AUTHORITY.get(usize::from(*byte)) == Some(&true))
 }
 
 /// Why a request is not canonical.

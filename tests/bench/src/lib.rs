@@ -7,6 +7,7 @@ pub mod agent;
 pub mod callgrind;
 pub mod clients;
 pub mod contenders;
+pub mod decision;
 pub mod handshake;
 pub mod nginx;
 pub mod offer;

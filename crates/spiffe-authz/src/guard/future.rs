@@ -49,6 +49,7 @@ impl<S, B, R> ResponseFuture<S, B, R>
 where
     S: Service<Request<B>>,
 {
+    #[inline]
     pub(super) fn allowed(future: S::Future) -> Self {
         Self {
             state: State::Inner { future },
@@ -87,38 +88,54 @@ where
 {
     type Output = Result<Response<ResBody>, S::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.as_mut().project().state.project() {
+            StateProject::Inner { future } => future.poll(cx),
+            StateProject::Refused { response } => match response.take() {
+                Some(response) => Poll::Ready(Ok(response)),
+                // Polled after it was ready, which no caller may do.
+                None => Poll::Pending,
+            },
+            StateProject::Waits { .. } => self.poll_waiting(cx),
+        }
+    }
+}
+
+impl<S, B, R, ResBody> ResponseFuture<S, B, R>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+    R: Respond<ResBody>,
+{
+    /// Out of the way of requests that wait for nothing.
+    #[inline(never)]
+    fn poll_waiting(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<ResBody>, S::Error>> {
         let mut state = self.project().state;
-        loop {
-            let (parts, decision) = match state.as_mut().project() {
-                StateProject::Inner { future } => return future.poll(cx),
-                StateProject::Refused { response } => {
-                    return match response.take() {
-                        Some(response) => Poll::Ready(Ok(response)),
-                        // Polled after it was ready, which no caller may do.
-                        None => Poll::Pending,
-                    };
-                }
-                StateProject::Waits { waiting } => ready!(waiting.settled.as_mut().poll(cx)),
-            };
-            let done = State::Refused { response: None };
-            let StateReplace::Waits { waiting } = state.as_mut().project_replace(done) else {
-                return Poll::Pending;
-            };
-            let Waiting {
-                body,
-                mut service,
-                respond,
-                ..
-            } = *waiting;
-            state.set(match decision {
-                Ok(()) => State::Inner {
-                    future: service.call(Request::from_parts(parts, body)),
-                },
-                Err(refusal) => State::Refused {
-                    response: Some(respond.respond(refusal)),
-                },
-            });
+        let StateProject::Waits { waiting } = state.as_mut().project() else {
+            return Poll::Pending;
+        };
+        let (parts, decision) = ready!(waiting.settled.as_mut().poll(cx));
+        let done = State::Refused { response: None };
+        let StateReplace::Waits { waiting } = state.as_mut().project_replace(done) else {
+            return Poll::Pending;
+        };
+        let Waiting {
+            body,
+            mut service,
+            respond,
+            ..
+        } = *waiting;
+        if let Err(refusal) = decision {
+            return Poll::Ready(Ok(respond.respond(refusal)));
+        }
+        let future = service.call(Request::from_parts(parts, body));
+        state.set(State::Inner { future });
+        match state.project() {
+            StateProject::Inner { future } => future.poll(cx),
+            _ => Poll::Pending,
         }
     }
 }

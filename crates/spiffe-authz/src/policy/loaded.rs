@@ -73,6 +73,7 @@ impl Policy {
 
     /// Decides on a request, synchronously and without a look at anything but the query.
     #[must_use]
+    #[inline]
     pub fn decide<'p>(&'p self, query: &Query<'_>) -> Decision<'p> {
         match self.0.index.step(query) {
             Step::Decided(decision) => decision,

@@ -85,6 +85,7 @@ impl<'a> Query<'a> {
 
     /// A request as a server has it, with the [`PeerIdentity`] and the [`EndUser`] in its extensions.
     /// Whether that identity is current is not looked at.
+    #[inline]
     pub fn of<B>(request: &'a Request<B>) -> Self {
         Head::of(request).query()
     }
@@ -143,6 +144,7 @@ pub(crate) struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
+    #[inline]
     pub(crate) fn of<B>(request: &'a Request<B>) -> Self {
         Self::new(
             request.method(),
@@ -168,6 +170,7 @@ impl<'a> Head<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn query(self) -> Query<'a> {
         Query {
             method: self.method,

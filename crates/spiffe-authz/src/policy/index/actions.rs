@@ -22,14 +22,10 @@ pub(super) struct Actions {
     others: HashMap<Method, u32>,
 }
 
-/// The rules for one path pattern and one set of callers.
-#[derive(Debug, Default)]
-struct Cells {
-    every: Cell,
-    methods: FewMap<u32, Cell>,
-}
+/// The rules for one path pattern and one set of callers, by method.
+type Cells = FewMap<u32, Cell>;
 
-/// The rules for one method of [`Cells`].
+/// The rules for one method, or for every one, of [`Cells`].
 #[derive(Debug)]
 struct Cell {
     /// The first rule in the file that denies, whatever else is said of the request.
@@ -80,17 +76,15 @@ impl Actions {
         };
         let segments = action.path.segments.iter().map(Into::into);
         let sets = self.paths.at(segments, action.path.open_ended);
-        sets.change(entry.set, |cells| match &keys {
-            None => cells.every.add(entry),
-            Some(keys) => {
-                for key in keys {
-                    cells.methods.change(*key, |cell| cell.add(entry));
-                }
+        sets.change(entry.set, |cells| {
+            for key in keys.as_deref().unwrap_or(&[EVERY]) {
+                cells.change(*key, |cell| cell.add(entry));
             }
         });
     }
 
     /// The rules that meet a canonical, decoded path, a method and a caller.
+    #[inline]
     pub(super) fn find(&self, path: &str, method: &Method, caller: &Caller) -> Found {
         let mut found = Found {
             deny: NO_RULE,
@@ -100,15 +94,18 @@ impl Actions {
         let method = standard(method).or_else(|| self.others.get(method).copied());
         self.paths.visit(segments_of(path), &mut |sets| {
             caller.each_in(sets, |cells| {
-                found.take(&cells.every);
-                if let Some(cell) = method.and_then(|method| cells.methods.get(method)) {
-                    found.take(cell);
+                let mut take = |method| {
+                    if let Some(cell) = cells.get(method) {
+                        found.take(cell);
+                    }
+                };
+                take(EVERY);
+                if let Some(method) = method {
+                    take(method);
                 }
                 // `GET` covers `HEAD`, never the reverse.
-                if method == Some(HEAD)
-                    && let Some(cell) = cells.methods.get(GET)
-                {
-                    found.take(cell);
+                if method == Some(HEAD) {
+                    take(GET);
                 }
             });
         });
@@ -140,6 +137,7 @@ impl Cell {
 }
 
 impl Found {
+    #[inline]
     fn take(&mut self, cell: &Cell) {
         self.deny = self.deny.min(cell.deny);
         self.allow = self.allow.min(cell.allow);
@@ -152,6 +150,9 @@ impl Found {
 const GET: u32 = 0;
 const HEAD: u32 = 1;
 const FIRST_OTHER: u32 = 9;
+/// In place of a method: what is said of every one. More methods than numbers below it fit into no
+/// file.
+const EVERY: u32 = u32::MAX;
 
 fn standard(method: &Method) -> Option<u32> {
     Some(match *method {

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use hashbrown::{HashMap, HashSet};
+use smallvec::{SmallVec, smallvec};
 use spiffe_peer::{IdPattern, SpiffeId};
 
 use super::few::FewMap;
@@ -45,7 +46,7 @@ pub(super) struct Callers {
 /// What a policy has found out about a caller, once for every connection and generation.
 #[derive(Debug, Default)]
 pub(super) struct Caller {
-    sets: Box<[SetId]>,
+    sets: SmallVec<[SetId; FEW]>,
     /// The same sets, where they are many.
     many: Option<HashSet<SetId>>,
     met: Box<[(GroupId, PatternId)]>,
@@ -56,7 +57,7 @@ impl Callers {
     pub(super) fn resolve(&self, id: Option<&SpiffeId>) -> Caller {
         let Some(id) = id else {
             return Caller {
-                sets: Box::new([ANYONE]),
+                sets: smallvec![ANYONE],
                 ..Caller::default()
             };
         };

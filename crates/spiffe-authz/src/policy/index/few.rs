@@ -3,22 +3,23 @@
 use std::hash::Hash;
 
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 /// Up to so many entries are looked at one after the other.
 const FEW: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct FewMap<K, V> {
-    entries: Vec<(K, V)>,
+    entries: SmallVec<[(K, V); 1]>,
     /// Where in the entries a key is, once there are many.
-    places: HashMap<K, usize>,
+    places: Option<Box<HashMap<K, usize>>>,
 }
 
 impl<K, V> Default for FewMap<K, V> {
     fn default() -> Self {
         Self {
-            entries: Vec::new(),
-            places: HashMap::new(),
+            entries: SmallVec::new(),
+            places: None,
         }
     }
 }
@@ -36,11 +37,15 @@ impl<K: Copy + Eq + Hash, V: Default> FewMap<K, V> {
         change(&mut value);
         let place = self.entries.len();
         self.entries.push((key, value));
-        if place == FEW {
-            let keys = self.entries.iter().map(|(key, _)| *key);
-            self.places = keys.zip(0..).collect();
-        } else if place > FEW {
-            self.places.insert(key, place);
+        match &mut self.places {
+            Some(places) => {
+                places.insert(key, place);
+            }
+            None if place == FEW => {
+                let keys = self.entries.iter().map(|(key, _)| *key);
+                self.places = Some(Box::new(keys.zip(0..).collect()));
+            }
+            None => {}
         }
     }
 }
@@ -48,8 +53,16 @@ impl<K: Copy + Eq + Hash, V: Default> FewMap<K, V> {
 impl<K: Copy + Eq + Hash, V> FewMap<K, V> {
     #[inline]
     pub(super) fn get(&self, key: K) -> Option<&V> {
-        let place = self.place(key)?;
-        self.entries.get(place).map(|(_, value)| value)
+        match &self.places {
+            None => {
+                let mut entries = self.entries.iter();
+                entries.find_map(|(known, value)| (*known == key).then_some(value))
+            }
+            Some(places) => {
+                let (_, value) = self.entries.get(*places.get(&key)?)?;
+                Some(value)
+            }
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -60,12 +73,10 @@ impl<K: Copy + Eq + Hash, V> FewMap<K, V> {
         self.entries.iter()
     }
 
-    #[inline]
     fn place(&self, key: K) -> Option<usize> {
-        if self.places.is_empty() {
-            self.entries.iter().position(|(known, _)| *known == key)
-        } else {
-            self.places.get(&key).copied()
+        match &self.places {
+            None => self.entries.iter().position(|(known, _)| *known == key),
+            Some(places) => places.get(&key).copied(),
         }
     }
 }

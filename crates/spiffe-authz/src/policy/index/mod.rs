@@ -76,6 +76,7 @@ impl Index {
     }
 
     /// Decides, or says that it needs to know the resource first.
+    #[inline]
     pub(crate) fn step<'p>(&'p self, query: &Query<'_>) -> Step<'p> {
         match self.judge(query) {
             Ok(decision) => Step::Decided(decision),
@@ -88,6 +89,9 @@ impl Index {
         self.refusal(query, Why::ConditionError)
     }
 
+    /// Not inlined: the compiler would take what is returned apart and put it together again, byte by
+    /// byte, which costs as much as half a decision.
+    #[inline(never)]
     fn judge(&self, query: &Query<'_>) -> Result<Decision<'_>, NeedsResource> {
         let path = match query.path.strip_suffix('/') {
             Some(path) if query.trailing_slash && !matches!(path, "" | "/") => path,
@@ -118,16 +122,17 @@ impl Index {
         caller: &Caller,
     ) -> Result<Decision<'_>, NeedsResource> {
         let found = self.actions.find(&target.path, query.method, caller);
-        let mut errors = Vec::new();
-        let (enforced, shadow) = if found.open.is_empty() {
+        if found.open.is_empty() {
             let outcome = found.plain(query.peer.id().is_some());
-            (outcome, self.has_shadow.then_some(outcome))
-        } else {
-            self.weigh(&found, query, target, caller, &mut errors)?
-        };
-        let mut decision = self.decision(query, enforced, shadow);
-        decision.errors = errors;
-        Ok(decision)
+            let shadow = self.has_shadow.then_some(outcome);
+            return Ok(self.decision(query, outcome, shadow));
+        }
+        let mut errors = Vec::new();
+        let (enforced, shadow) = self.weigh(&found, query, target, caller, &mut errors)?;
+        Ok(Decision {
+            errors,
+            ..self.decision(query, enforced, shadow)
+        })
     }
 
     /// Judges what has to be looked at, each rule once.
@@ -173,6 +178,7 @@ impl Index {
         Ok((enforced, shadow))
     }
 
+    #[cold]
     fn refusal(&self, query: &Query<'_>, why: Why) -> Decision<'_> {
         let outcome = Outcome {
             allowed: false,
@@ -193,6 +199,7 @@ impl Index {
         }
     }
 
+    #[inline]
     fn decision(
         &self,
         query: &Query<'_>,
