@@ -20,6 +20,7 @@ mod error;
 mod future;
 mod layer;
 mod provider;
+mod recorded;
 mod service;
 mod shared;
 mod streams;
