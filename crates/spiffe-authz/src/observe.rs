@@ -49,6 +49,13 @@ pub(crate) fn denied(head: Head<'_>, record: &AuditRecord<'_>) {
     let _ = (head, record);
 }
 
+/// Counts a request that was denied and that was about a thing of another tenant than its own.
+pub(crate) fn denied_across_tenants(policy: &str) {
+    #[cfg(feature = "metrics")]
+    figures::denied_across_tenants(policy);
+    let _ = policy;
+}
+
 /// Whether a reload of this policy was refused and the one in force is older than its file.
 pub(crate) fn stale(policy: &str, stale: bool) {
     #[cfg(feature = "metrics")]
@@ -81,6 +88,11 @@ mod figures {
             "route" => route(head),
         )
         .increment(1);
+    }
+
+    pub(super) fn denied_across_tenants(policy: &str) {
+        counter!("spiffe_authz_cross_tenant_denied_total", "policy" => policy.to_owned())
+            .increment(1);
     }
 
     pub(super) fn stale(policy: &str, stale: bool) {

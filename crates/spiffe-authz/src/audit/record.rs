@@ -147,6 +147,9 @@ impl std::error::Error for Lost {}
 
 /// Whose request it is, for the audit record: put it into a request's extensions in a layer outside.
 ///
+/// Where the [resource](crate::guard::ResourceProvider) has a `tenant` of another name, a denial also
+/// counts as one across tenants (`spiffe_authz_cross_tenant_denied_total`).
+///
 /// ```
 /// use spiffe_authz::audit::Tenant;
 ///

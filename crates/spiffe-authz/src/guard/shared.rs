@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::decision_point::{AnyDecisionPoint, Verdict};
 use super::provider::AnyProvider;
-use crate::audit::AuditSink;
+use crate::audit::{AuditSink, Tenant};
+use crate::observe;
 use crate::policy::query::{Head, Resource};
 use crate::policy::{Policy, PolicySource, Replaced, Step};
 use crate::refusal::Refusal;
@@ -147,7 +148,7 @@ impl Guard {
         query.trailing_slash = self.0.trailing_slash;
         query.resource = Resource::NotAsked;
         let mut note = None;
-        let resource;
+        let mut resource = None;
         let decision = match policy.step(&query) {
             Step::Decided(decision) => decision,
             Step::NeedsResource => {
@@ -174,14 +175,18 @@ impl Guard {
         {
             return Err(self.ended(head, peer, policy));
         }
-        match (objection, scope) {
+        let concluded = match (objection, scope) {
             (Some(why), _) => Err(self.object(head, &decision, &why, begun)),
             (None, Scope::KeepingOut(rule)) if !decision.is_kept_out() => {
                 let judged = rule.judge(head.peer);
                 self.conclude_rule(head, rule, judged, policy, Some(begun))
             }
             (None, _) => self.conclude(head, &decision, note.as_deref(), Some(begun)),
+        };
+        if concluded.is_err() && is_across_tenants(head, resource.as_ref()) {
+            observe::denied_across_tenants(policy.name());
         }
+        concluded
     }
 
     /// Tells when the policy is replaced, if it ever is.
@@ -223,4 +228,11 @@ impl Guard {
     fn needs_record(&self, clock: Option<Instant>) -> bool {
         clock.is_some()
     }
+}
+
+/// Whether the thing that a request is about is known to belong to another tenant than the request.
+fn is_across_tenants(head: Head<'_>, resource: Option<&Value>) -> bool {
+    let tenant = head.extensions.get::<Tenant>().map(Tenant::as_str);
+    let owner = resource.and_then(|resource| resource.get("tenant")?.as_str());
+    tenant.is_some() && owner.is_some() && tenant != owner
 }
