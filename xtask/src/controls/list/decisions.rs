@@ -56,10 +56,10 @@ pub(super) const CONTROLS: [Control; 13] = [
         without: "an RPC without a rule is let in",
         edits: &[Edit {
             file: BUILD,
-            text: "            none: RouteRule::new(None, None, None, None),",
+            text: "            none: RouteRule::new(None, None, None, self.guard.clone()),",
             replacement: r#"            none: {
                 let anyone = crate::Rule::anyone("nobody has said anything").ok();
-                RouteRule::new(None, None, anyone.map(Decider::Rule), None)
+                RouteRule::new(None, None, anyone.map(Decider::Rule), self.guard.clone())
             },"#,
         }],
         test: of_crate("spiffe-authz", "rpcs", EACH_RPC),
@@ -107,8 +107,10 @@ pub(super) const CONTROLS: [Control; 13] = [
         without: "a path that can be read in two ways is routed",
         edits: &[Edit {
             file: "crates/spiffe-authz/src/axum/service.rs",
-            text: "            .map_err(|why| refuse_not_canonical(&request, why));",
-            replacement: r"            .map_err(|why| refuse_not_canonical(&request, why))
+            text: r"                None => refuse_not_canonical(&request, why),
+            });",
+            replacement: r"                None => refuse_not_canonical(&request, why),
+            })
             .or(Ok(()));",
         }],
         test: of_crate(
