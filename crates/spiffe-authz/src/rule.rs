@@ -66,6 +66,21 @@ impl Rule {
         Ok(Self(Arc::new(said)))
     }
 
+    /// Lets in the workloads of a trust domain whose path begins with these segments. Neither text can
+    /// go on into the other.
+    pub(crate) fn below(trust_domain: &str, prefix: &str) -> Result<Self, InvalidRule> {
+        let name = parse::trust_domain(trust_domain).map_err(|error| InvalidRule {
+            problems: vec![Problem::Id(error)],
+        })?;
+        match prefix {
+            prefix if prefix.is_empty() || prefix.starts_with('/') => {
+                Self::allow(format!("spiffe://{name}{prefix}/**"))
+            }
+            // No pattern without its scheme: the message shows what was written.
+            prefix => Self::allow(format!("{name}{prefix}/**")),
+        }
+    }
+
     /// Lets in exactly these IDs; a text with a wildcard is refused.
     ///
     /// # Errors

@@ -17,6 +17,8 @@ use crate::rule::{InvalidRule, Rule};
 /// RequireIdLayer::new(Rule::allow(["spiffe://example.org/ns/a/*", "spiffe://example.org/ns/b/*"])?);
 ///
 /// assert!(RequireIdLayer::exact("spiffe://example.org/ns/batch/**").is_err());
+/// assert!(RequireIdLayer::trust_domain("example.org/ns").is_err());
+/// assert!(RequireIdLayer::path_prefix("example.org", ".evil/ns").is_err());
 /// # Ok::<(), spiffe_authz::InvalidRule>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -77,7 +79,7 @@ impl RequireIdLayer {
     ///
     /// [`InvalidRule`] where the texts are no trust domain and no beginning of a path.
     pub fn path_prefix(trust_domain: &str, prefix: &str) -> Result<Self, InvalidRule> {
-        Self::pattern(&format!("spiffe://{trust_domain}{prefix}/**"))
+        Rule::below(trust_domain, prefix).map(Self::new)
     }
 
     /// Lets in every peer with a verified identity.
