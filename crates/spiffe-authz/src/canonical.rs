@@ -44,6 +44,9 @@ mod tests;
 /// How often a path may be decoded until nothing is left to decode.
 const MAX_DECODINGS: usize = 4;
 
+/// Up to so many headers are gone through; hashing a name is dearer.
+const FEW_HEADERS: usize = 12;
+
 /// Checks that the request can be read in one way only.
 ///
 /// # Errors
@@ -144,58 +147,54 @@ pub(crate) fn check_undisguised(path: &str) -> Result<(), NotCanonical> {
 /// Whether a path is canonical by its bytes alone, as almost every one is. What is not is looked at closer.
 #[inline]
 fn is_plain(path: &[u8]) -> bool {
-    let Some((b'/', rest)) = path.split_first() else {
+    let ([b'/', further @ ..], [before @ .., last]) = (path, path) else {
         return false;
     };
-    // Without a branch for each byte: what is wrong is collected and looked at once.
-    let (mut wrong, mut refused) = (0, SLASH | DOT | NEVER);
-    for byte in rest {
-        let class = PLAIN.get(usize::from(*byte)).copied().unwrap_or(NEVER);
-        wrong |= class & refused;
-        refused = class >> NEXT;
-    }
-    wrong == 0 && (refused == NEVER || rest.is_empty())
+    let is_fine = |byte, next| is_common(byte) & !((byte == b'/') & (next | 1 == b'/'));
+    // The last byte is only followed: it is looked at as one that a slash follows.
+    further.is_empty() || (all_pairs(before, further, is_fine) && is_fine(*last, b'/'))
 }
 
-/// What a byte is to [`is_plain`]. Above that, what may not follow it.
-const SLASH: u8 = 1;
-const DOT: u8 = 1 << 1;
-const NEVER: u8 = 1 << 2;
-const NEXT: u32 = 4;
+/// Whether a byte may stand in a path and an authority alike: a letter, a digit or one of `-./:_`,
+/// and a slash, which no authority has.
+#[inline]
+fn is_common(byte: u8) -> bool {
+    ((byte | 0x20).wrapping_sub(b'a') < 26)
+        | (byte.wrapping_sub(b'-') <= b':' - b'-')
+        | (byte == b'_')
+}
 
-const PLAIN: [u8; 256] = {
-    let mut table = [NEVER; 256];
-    let (mut left, mut byte): (&mut [u8], u8) = (&mut table, 0);
-    while let Some((class, more)) = left.split_first_mut() {
-        *class = match byte {
-            b'/' => SLASH | (SLASH | DOT | NEVER) << NEXT,
-            b'.' => DOT | NEVER << NEXT,
-            // What RFC 3986 lets stand in a segment as it is (section 3.3), but for `;`.
-            b'0'..=b'9'
-            | b'A'..=b'Z'
-            | b'a'..=b'z'
-            | b'-'
-            | b'_'
-            | b'~'
-            | b':'
-            | b'@'
-            | b'!'
-            | b'$'
-            | b'&'
-            | b'\''
-            | b'('
-            | b')'
-            | b'*'
-            | b'+'
-            | b','
-            | b'=' => NEVER << NEXT,
-            _ => NEVER,
-        };
-        byte = byte.wrapping_add(1);
-        left = more;
+/// Whether every two bytes at the same place fit. Sixteen are looked at in one step, of which the
+/// compiler makes vectors; what is shorter is filled up with a letter, which fits.
+#[inline]
+fn all_pairs(ones: &[u8], others: &[u8], fit: impl Fn(u8, u8) -> bool) -> bool {
+    let all_fit = |ones: &[u8; STEP], others: &[u8; STEP]| {
+        let pairs = ones.iter().zip(others);
+        pairs.fold(true, |fits, (one, other)| fits & fit(*one, *other))
+    };
+    // The last step looks at some for the second time.
+    let (Some(last), Some(other_last)) = (ones.last_chunk(), others.last_chunk()) else {
+        return all_fit(&filled_up(ones), &filled_up(others));
+    };
+    let steps = ones.as_chunks().0.iter().zip(others.as_chunks().0);
+    for (ones, others) in steps {
+        if !all_fit(ones, others) {
+            return false;
+        }
     }
-    table
-};
+    all_fit(last, other_last)
+}
+
+const STEP: usize = 16;
+
+#[inline]
+fn filled_up(short: &[u8]) -> [u8; STEP] {
+    let mut filled = [b'a'; STEP];
+    if let Some(start) = filled.get_mut(..short.len()) {
+        start.copy_from_slice(short);
+    }
+    filled
+}
 
 /// What an authority is made of that names one host and port: everything that can be seen but
 /// `,`, `@`, `/`, `\`, `?` and `#`.
@@ -290,12 +289,16 @@ fn one_authority<'a>(
     target: Option<&'a str>,
     headers: &'a HeaderMap,
 ) -> Result<Option<&'a [u8]>, NotCanonical> {
-    let mut hosts = headers.get_all(HOST).iter();
-    match (target, hosts.next(), hosts.next()) {
-        // As almost every request of HTTP/1.1 has it.
-        (None, Some(host), None) if names_one(host.as_bytes()) => Ok(Some(host.as_bytes())),
-        _ => check_authority(target, headers),
+    // As almost every request of HTTP/1.1 has it.
+    if target.is_none() && headers.len() <= FEW_HEADERS {
+        let mut hosts = headers.iter().filter(|(name, _)| *name == HOST);
+        if let (Some((_, host)), None) = (hosts.next(), hosts.next())
+            && names_one(host.as_bytes())
+        {
+            return Ok(Some(host.as_bytes()));
+        }
     }
+    check_authority(target, headers)
 }
 
 fn check_authority<'a>(
@@ -323,9 +326,11 @@ fn check_authority<'a>(
     }
 }
 
+#[inline]
 fn names_one(authority: &[u8]) -> bool {
-    let mut bytes = authority.iter();
-    bytes.all(|byte| AUTHORITY.get(usize::from(*byte)) == Some(&true))
+    let is_fine = |byte, _| is_common(byte) & (byte != b'/');
+    let fits = |byte: &u8| AUTHORITY.get(usize::from(*byte)) == Some(&true);
+    all_pairs(authority, authority, is_fine) || authority.iter().all(fits)
 }
 
 /// Why a request is not canonical.

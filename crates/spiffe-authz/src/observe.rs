@@ -29,7 +29,7 @@ pub(crate) fn decided(record: &AuditRecord<'_>) {
                     detail = record.detail,
                     shadow.decision = record.shadow_decision,
                     shadow.rule = record.shadow_rule,
-                    latency_us = u64::try_from(record.latency.as_micros()).unwrap_or(u64::MAX),
+                    latency_us = record.latency_micros(),
                 },
                 "decided"
             )

@@ -1,7 +1,7 @@
 use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
@@ -32,8 +32,17 @@ pub struct PeerIdentity(Arc<Inner>);
 struct Inner {
     peer: SharedPeer,
     connection: Connection,
-    resolved: ArcSwapOption<Box<dyn Any + Send + Sync>>,
+    resolved: Slot,
 }
+
+/// What policies have worked out for a peer.
+#[derive(Default)]
+struct Slot {
+    first: OnceLock<Resolved>,
+    last: ArcSwapOption<Resolved>,
+}
+
+type Resolved = Box<dyn Any + Send + Sync>;
 
 /// What a verification found out: the parts of a [`PeerIdentity`].
 ///
@@ -117,7 +126,7 @@ impl PeerIdentity {
         Self(Arc::new(Inner {
             peer: peer.into(),
             connection,
-            resolved: ArcSwapOption::empty(),
+            resolved: Slot::default(),
         }))
     }
 
@@ -198,18 +207,30 @@ impl PeerIdentity {
         self.0.connection.request_close();
     }
 
-    /// Looks at what a policy has worked out for this peer, if it is of type `T`.
+    /// Asks what policies have worked out for this peer, as far as it is of type `T`, and ends with the
+    /// first answer.
     ///
-    /// The slot spares a policy from resolving the same caller with every request. It holds one
-    /// value; a policy stores its generation beside what it resolved.
-    pub fn with_resolved<T: Any, R>(&self, look: impl FnOnce(Option<&T>) -> R) -> R {
-        let resolved = self.0.resolved.load();
-        look(resolved.as_ref().and_then(|value| value.downcast_ref()))
+    /// The slot spares a policy from resolving the same caller with every request. It holds what was
+    /// stored first and what was stored last; a policy stores its generation beside what it resolved.
+    #[inline]
+    pub fn resolved<T: Any, R>(&self, mut find: impl FnMut(&T) -> Option<R>) -> Option<R> {
+        let slot = &self.0.resolved;
+        // Most connections see one policy, and reading what never changes is cheapest.
+        let first = slot.first.get()?;
+        if let Some(found) = first.downcast_ref().and_then(&mut find) {
+            return Some(found);
+        }
+        let last = slot.last.load();
+        last.as_ref()?.downcast_ref().and_then(find)
     }
 
-    /// Stores what a policy has worked out for this peer, in place of what was there.
+    /// Stores what a policy has worked out for this peer, beside what was stored first and in place of
+    /// all that was stored since.
     pub fn set_resolved<T: Any + Send + Sync>(&self, value: T) {
-        self.0.resolved.store(Some(Arc::new(Box::new(value))));
+        let slot = &self.0.resolved;
+        if let Err(value) = slot.first.set(Box::new(value)) {
+            slot.last.store(Some(Arc::new(value)));
+        }
     }
 }
 
@@ -350,20 +371,24 @@ mod tests {
     }
 
     #[test]
-    fn the_slot_holds_one_value_of_any_type() {
+    fn the_slot_holds_the_first_and_the_last_of_any_type() {
         let (peer, _connection) = peer(SystemTime::now() + Duration::from_secs(60));
-        assert_eq!(
-            peer.with_resolved(|value: Option<&u32>| value.copied()),
-            None
-        );
-        peer.clone().set_resolved(7_u32);
-        assert_eq!(
-            peer.with_resolved(|value: Option<&u32>| value.copied()),
-            Some(7)
-        );
-        assert_eq!(
-            peer.with_resolved(|value: Option<&u64>| value.copied()),
-            None
-        );
+        let all = |peer: &PeerIdentity| {
+            let mut all = Vec::new();
+            peer.resolved(|value: &u32| {
+                all.push(*value);
+                None::<()>
+            });
+            all
+        };
+        assert!(all(&peer).is_empty());
+        for (value, expected) in [(7_u32, vec![7]), (8, vec![7, 8]), (9, vec![7, 9])] {
+            peer.clone().set_resolved(value);
+            assert_eq!(all(&peer), expected);
+        }
+        assert_eq!(peer.resolved(|value: &u32| Some(*value)), Some(7));
+        peer.set_resolved("a text");
+        assert_eq!(all(&peer), [7]);
+        assert_eq!(peer.resolved(|value: &&str| Some(*value)), Some("a text"));
     }
 }

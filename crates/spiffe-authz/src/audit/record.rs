@@ -85,9 +85,13 @@ pub struct AuditRecord<'a> {
     /// The rule behind [`shadow_decision`](Self::shadow_decision).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow_rule: Option<&'a str>,
-    /// How long the decision took; serialised in microseconds.
-    #[serde(rename = "latencyMicros", serialize_with = "micros")]
-    pub latency: Duration,
+    /// How long the decision took, where that was measured; serialised in microseconds.
+    #[serde(
+        rename = "latencyMicros",
+        serialize_with = "micros",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub latency: Option<Duration>,
 }
 
 fn seconds<S: Serializer>(at: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
@@ -97,8 +101,18 @@ fn seconds<S: Serializer>(at: &SystemTime, serializer: S) -> Result<S::Ok, S::Er
     serializer.serialize_f64(since.as_secs_f64())
 }
 
-fn micros<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
+fn micros<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(whole_micros).serialize(serializer)
+}
+
+fn whole_micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl AuditRecord<'_> {
+    pub(crate) fn latency_micros(&self) -> Option<u64> {
+        self.latency.map(whole_micros)
+    }
 }
 
 /// Where records go beside `tracing`.

@@ -230,6 +230,43 @@ fn agrees_with_the_slow_way_on_every_short_path_of_hard_pieces() {
 }
 
 #[test]
+fn what_is_looked_at_in_steps_is_seen_wherever_it_stands() {
+    for length in 1..=52 {
+        for at in 0..length {
+            let (before, after) = ("a".repeat(at), "a".repeat(length - at));
+            assert_eq!(kind(&format!("/{before}")), None);
+            for wrong in [
+                "/", "//", "/.", "/..", "/./", ";", "\\", "%2f", "%", " ", "\u{7f}",
+            ] {
+                let path = format!("/{before}{wrong}{after}");
+                assert_eq!(kind(&path).is_none(), reads_in_one_way(&path), "{path}");
+            }
+            for (byte, fits) in [('/', false), (',', false), ('@', false), ('~', true)] {
+                let host = format!("{before}{byte}{after}");
+                assert_eq!(authority("/", &[&host]).is_none(), fits, "{host}");
+            }
+        }
+    }
+}
+
+#[test]
+fn threats_authorization_15_a_second_host_is_seen_among_any_number_of_headers() {
+    for others in 0..40 {
+        let mut request = Request::get("/").header(HOST, "good.test");
+        for other in 0..others {
+            request = request.header(format!("x-{other}"), "");
+        }
+        assert!(check(&request.body(()).unwrap()).is_ok());
+        let mut request = Request::get("/").header(HOST, "good.test");
+        for other in 0..others {
+            request = request.header(format!("x-{other}"), "");
+        }
+        let request = request.header(HOST, "good.test").body(()).unwrap();
+        assert_eq!(check(&request).unwrap_err().0, Kind::TwoAuthorities);
+    }
+}
+
+#[test]
 fn the_type_of_a_method_admits_tokens_alone() {
     for byte in 0..=u8::MAX {
         let may = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);

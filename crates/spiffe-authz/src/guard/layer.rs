@@ -101,8 +101,8 @@ impl AuthzLayer {
     /// [`InvalidGuard`] where the policy is in shadow: everything would pass.
     pub fn new(policy: impl Into<PolicySource>) -> Result<Self, InvalidGuard> {
         let policy = policy.into();
-        if policy.with(Policy::is_shadow) {
-            let policy = policy.with(|policy| policy.name().to_owned());
+        if policy.now().is_shadow() {
+            let policy = policy.now().name().to_owned();
             return Err(InvalidGuard(Why::OnlyShadow { policy }));
         }
         Ok(Self::with(policy))
@@ -132,10 +132,10 @@ impl AuthzLayer {
 }
 
 fn in_shadow(policy: PolicySource) -> Result<PolicySource, InvalidGuard> {
-    if policy.with(Policy::is_shadow) {
+    if policy.now().is_shadow() {
         return Ok(policy);
     }
-    let policy = policy.with(|policy| policy.name().to_owned());
+    let policy = policy.now().name().to_owned();
     Err(InvalidGuard(Why::NotShadow { policy }))
 }
 

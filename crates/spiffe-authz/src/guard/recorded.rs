@@ -29,17 +29,16 @@ impl Guard {
             Reason::NotCanonical(why) => Some(why.reason()),
             _ => None,
         };
-        self.0.policy.with(|policy| {
-            let record = AuditRecord {
-                policy: policy.name(),
-                generation: policy.generation(),
-                reason: why.map_or(refusal.reason(), |_| "bad_request"),
-                detail: why,
-                ..self.blank(head, None)
-            };
-            let _ = self.keep(&record);
-            observe::denied(head, &record);
-        });
+        let policy = self.0.policy.now();
+        let record = AuditRecord {
+            policy: policy.name(),
+            generation: policy.generation(),
+            reason: why.map_or(refusal.reason(), |_| "bad_request"),
+            detail: why,
+            ..self.blank(head, None)
+        };
+        let _ = self.keep(&record);
+        observe::denied(head, &record);
         refusal
     }
 
@@ -63,6 +62,7 @@ impl Guard {
             ..self.blank(head, begun)
         };
         let kept = self.keep(&record);
+        self.beside(head, begun);
         match refused {
             Some(refusal) => {
                 observe::denied(head, &record);
@@ -120,14 +120,20 @@ impl Guard {
 
     /// The identity of the peer has ended: its connection is asked to end too.
     #[cold]
-    pub(super) fn ended(&self, head: Head<'_>, peer: &PeerIdentity, policy: &Policy) -> Refusal {
+    pub(super) fn ended(
+        &self,
+        head: Head<'_>,
+        peer: &PeerIdentity,
+        policy: &Policy,
+        begun: Option<Instant>,
+    ) -> Refusal {
         peer.close();
         let record = AuditRecord {
             decision: "deny",
             policy: policy.name(),
             generation: policy.generation(),
             reason: "ended_identity",
-            ..self.blank(head, None)
+            ..self.blank(head, begun)
         };
         let _ = self.keep(&record);
         observe::denied(head, &record);
@@ -137,15 +143,14 @@ impl Guard {
     /// Evaluates the policies that are beside the enforced one.
     fn beside(&self, head: Head<'_>, begun: Option<Instant>) {
         for source in &self.0.beside {
-            source.with(|policy| {
-                let mut query = head.query();
-                query.trailing_slash = self.0.trailing_slash;
-                let decision = policy.decide(&query);
-                let mut record = self.record(head, &decision, begun);
-                record.reason = "shadow";
-                // A record in shadow holds nobody up.
-                let _ = self.keep(&record);
-            });
+            let policy = source.now();
+            let mut query = head.query();
+            query.trailing_slash = self.0.trailing_slash;
+            let decision = policy.decide(&query);
+            let mut record = self.record(head, &decision, begun);
+            record.reason = "shadow";
+            // A record in shadow holds nobody up.
+            let _ = self.keep(&record);
         }
     }
 
@@ -198,7 +203,7 @@ impl Guard {
             detail: None,
             shadow_decision: None,
             shadow_rule: None,
-            latency: begun.map(|begun| begun.elapsed()).unwrap_or_default(),
+            latency: begun.map(|begun| begun.elapsed()),
         }
     }
 

@@ -77,19 +77,13 @@ impl Guard {
     /// Decides, as far as that can be done at once.
     #[inline]
     pub(crate) fn enter(&self, head: Head<'_>, scope: Scope<'_>) -> Entry {
-        self.0
-            .policy
-            .with(|policy| self.enter_with(head, policy, scope))
-    }
-
-    #[inline]
-    fn enter_with(&self, head: Head<'_>, policy: &Policy, scope: Scope<'_>) -> Entry {
+        let policy = &*self.0.policy.now();
+        let clock = self.is_recorded().then(Instant::now);
         if let Some(peer) = head.peer
             && !peer.is_current()
         {
-            return Entry::Refused(Box::new(self.ended(head, peer, policy)));
+            return Entry::Refused(Box::new(self.ended(head, peer, policy, clock)));
         }
-        let clock = self.is_recorded().then(Instant::now);
         let mut query = head.query();
         query.trailing_slash = self.0.trailing_slash;
         if self.0.provider.is_some() {
@@ -99,17 +93,14 @@ impl Guard {
         if let Scope::KeepingOut(rule) = scope {
             return self.enter_by(head, rule, policy, &step, clock);
         }
-        match step {
+        match &step {
             Step::NeedsResource => Entry::Waits,
-            Step::Decided(decision) if decision.is_allowed() && self.waits_after_allow() => {
-                Entry::Waits
+            Step::Decided(decision) if !decision.is_allowed() => {
+                Entry::at_once(self.conclude(head, decision, None, clock))
             }
-            Step::Decided(decision) => {
-                if decision.is_allowed() && !self.needs_record(clock) {
-                    return Entry::Allowed;
-                }
-                Entry::at_once(self.conclude(head, &decision, None, clock))
-            }
+            Step::Decided(_) if self.waits_after_allow() => Entry::Waits,
+            Step::Decided(_) if clock.is_none() => Entry::Allowed,
+            Step::Decided(decision) => Entry::at_once(self.conclude(head, decision, None, clock)),
         }
     }
 
@@ -133,7 +124,7 @@ impl Guard {
         };
         match rule.judge(head.peer) {
             Ok(()) if waits => Entry::Waits,
-            Ok(()) if !self.needs_record(clock) => Entry::Allowed,
+            Ok(()) if clock.is_none() => Entry::Allowed,
             judged => Entry::at_once(self.conclude_rule(head, rule, judged, policy, clock)),
         }
     }
@@ -141,7 +132,7 @@ impl Guard {
     /// Decides with whatever has to be waited for, by the generation of the policy that is in force
     /// when it begins. Cancel safe.
     pub(crate) async fn settle(&self, parts: &Parts, scope: Scope<'_>) -> Result<(), Refusal> {
-        let policy = &self.0.policy.with(Policy::clone);
+        let policy = &self.0.policy.now().clone();
         let begun = Instant::now();
         let head = Head::from(parts);
         let mut query = head.query();
@@ -173,7 +164,7 @@ impl Guard {
         if let Some(peer) = head.peer
             && !peer.is_current()
         {
-            return Err(self.ended(head, peer, policy));
+            return Err(self.ended(head, peer, policy, Some(begun)));
         }
         let concluded = match (objection, scope) {
             (Some(why), _) => Err(self.object(head, &decision, &why, begun)),
@@ -223,10 +214,6 @@ impl Guard {
         self.0.sink.is_some()
             || !self.0.beside.is_empty()
             || tracing::enabled!(target: "spiffe_authz::audit", tracing::Level::DEBUG)
-    }
-
-    fn needs_record(&self, clock: Option<Instant>) -> bool {
-        clock.is_some()
     }
 }
 

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::index::Index;
+use super::index::{Index, NO_RULE, RuleId};
 use crate::canonical::NotCanonical;
 use crate::decision::Reason;
 
@@ -11,14 +11,14 @@ pub struct Decision<'p> {
     pub(super) outcome: Outcome,
     pub(super) shadow: Option<Outcome>,
     pub(super) has_peer: bool,
-    pub(super) errors: Vec<ConditionError>,
+    pub(super) errors: Option<Box<[ConditionError]>>,
 }
 
 /// One way of deciding: with or without what is in shadow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub(super) allowed: bool,
-    pub(super) rule: Option<u32>,
+    pub(super) rule: RuleId,
     pub(super) why: Why,
 }
 
@@ -30,12 +30,14 @@ pub(super) enum Why {
     BadUser,
     BadRequest(NotCanonical),
     ConditionError,
+    /// Nobody knows what a rule would have said.
+    Undecided,
 }
 
 /// A condition that could not be evaluated.
 #[derive(Debug, Clone)]
 pub(super) struct ConditionError {
-    pub(super) rule: u32,
+    pub(super) rule: RuleId,
     pub(super) what: String,
 }
 
@@ -74,7 +76,7 @@ impl<'p> Decision<'p> {
             Why::NoIdentity => "no_identity",
             Why::BadUser => "bad_user",
             Why::BadRequest(_) => "bad_request",
-            Why::ConditionError => "condition_error",
+            Why::ConditionError | Why::Undecided => "condition_error",
         }
     }
 
@@ -83,7 +85,7 @@ impl<'p> Decision<'p> {
         let by_nobody = matches!(
             self.outcome.why,
             Why::Default | Why::NoIdentity | Why::ConditionError
-        ) && self.outcome.rule.is_none();
+        ) && self.outcome.rule == NO_RULE;
         !self.outcome.allowed && !by_nobody
     }
 
@@ -95,7 +97,7 @@ impl<'p> Decision<'p> {
             Why::NoIdentity => Reason::NoIdentity,
             Why::BadUser => Reason::BadUser,
             Why::BadRequest(why) => Reason::NotCanonical(why),
-            Why::ConditionError => Reason::ConditionError,
+            Why::ConditionError | Why::Undecided => Reason::ConditionError,
         }
     }
 
@@ -119,7 +121,7 @@ impl<'p> Decision<'p> {
 
     /// Conditions that could not be evaluated, whether that decided or not: the rule, and what happened.
     pub fn errors(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.errors.iter().map(|error| {
+        self.errors.iter().flatten().map(|error| {
             (
                 self.index.rule_name(error.rule).unwrap_or_default(),
                 error.what.as_str(),
@@ -140,7 +142,7 @@ impl<'p> Decision<'p> {
     }
 
     fn name(&self, outcome: Outcome) -> Option<&'p str> {
-        self.index.rule_name(outcome.rule?)
+        self.index.rule_name(outcome.rule)
     }
 }
 

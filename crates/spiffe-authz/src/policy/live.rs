@@ -120,14 +120,14 @@ impl LivePolicy {
 
     pub(crate) fn replaced(&self) -> Replaced {
         Replaced {
-            seen: self.with(Policy::generation),
+            seen: self.now().generation(),
             statuses: self.statuses(),
         }
     }
 
     #[inline]
-    pub(crate) fn with<T>(&self, look: impl FnOnce(&Policy) -> T) -> T {
-        look(&self.0.current.load())
+    pub(super) fn now(&self) -> arc_swap::Guard<Arc<Policy>> {
+        self.0.current.load()
     }
 
     /// Lets somebody refuse what is loaded from now on, after looking at what is in force.

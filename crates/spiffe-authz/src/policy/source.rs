@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::error::InvalidPolicy;
@@ -24,12 +25,30 @@ enum Kind {
 }
 
 impl PolicySource {
-    /// Looks at the policy that is in force at this moment.
+    /// The policy that is in force at this moment, for as long as one decision takes.
     #[inline]
-    pub(crate) fn with<T>(&self, look: impl FnOnce(&Policy) -> T) -> T {
+    pub(crate) fn now(&self) -> Now<'_> {
         match &self.0 {
-            Kind::Fixed(policy) => look(policy),
-            Kind::Live(live) => live.with(look),
+            Kind::Fixed(policy) => Now::Fixed(policy),
+            Kind::Live(live) => Now::Live(live.now()),
+        }
+    }
+}
+
+/// A policy that was in force a moment ago.
+pub(crate) enum Now<'a> {
+    Fixed(&'a Policy),
+    Live(arc_swap::Guard<Arc<Policy>>),
+}
+
+impl Deref for Now<'_> {
+    type Target = Policy;
+
+    #[inline]
+    fn deref(&self) -> &Policy {
+        match self {
+            Self::Fixed(policy) => policy,
+            Self::Live(policy) => policy,
         }
     }
 }

@@ -6,26 +6,39 @@ use smallvec::SmallVec;
 
 use super::callers::{Caller, SetId};
 use super::few::FewMap;
-use super::trie::{Trie, segments_of};
+use super::trie::{Trie, TrieBuilder, segments_of};
 use crate::policy::model::{Action, Effect, Methods};
 
 /// A rule by its place in the file.
-pub(super) type RuleId = u32;
+pub(in crate::policy) type RuleId = u32;
 
 /// Where no rule is.
-pub(super) const NO_RULE: RuleId = RuleId::MAX;
+pub(in crate::policy) const NO_RULE: RuleId = RuleId::MAX;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Actions {
-    paths: Trie<FewMap<SetId, Cells>>,
+    paths: Trie<Cells>,
     /// Methods that rules name and that have no number of their own.
     others: HashMap<Method, u32>,
 }
 
-/// The rules for one path pattern and one set of callers, by method.
-type Cells = FewMap<u32, Cell>;
+/// Collects what rules say of actions.
+#[derive(Debug, Default)]
+pub(super) struct ActionsBuilder {
+    paths: TrieBuilder<Cells>,
+    others: HashMap<Method, u32>,
+}
 
-/// The rules for one method, or for every one, of [`Cells`].
+/// The rules for one path pattern.
+type Cells = FewMap<Key, Cell>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    set: SetId,
+    method: u32,
+}
+
+/// The rules for one set of callers, and for one method or for every one.
 #[derive(Debug)]
 struct Cell {
     /// The first rule in the file that denies, whatever else is said of the request.
@@ -66,7 +79,7 @@ pub(super) struct Entry {
     pub(super) plain: Option<Effect>,
 }
 
-impl Actions {
+impl ActionsBuilder {
     pub(super) fn add(&mut self, action: &Action, entry: Entry) {
         let keys: Option<Vec<u32>> = match &action.methods {
             Methods::Every => None,
@@ -75,45 +88,21 @@ impl Actions {
             }
         };
         let segments = action.path.segments.iter().map(Into::into);
-        let sets = self.paths.at(segments, action.path.open_ended);
-        sets.change(entry.set, |cells| {
-            for key in keys.as_deref().unwrap_or(&[EVERY]) {
-                cells.change(*key, |cell| cell.add(entry));
-            }
-        });
+        let cells = self.paths.at(segments, action.path.open_ended);
+        for method in keys.as_deref().unwrap_or(&[EVERY]) {
+            let key = Key {
+                set: entry.set,
+                method: *method,
+            };
+            cells.change(key, |cell| cell.add(entry));
+        }
     }
 
-    /// The rules that meet a canonical, decoded path, a method and a caller.
-    #[inline]
-    pub(super) fn find(&self, path: &str, method: &Method, caller: &Caller) -> Found {
-        let mut found = Found {
-            deny: NO_RULE,
-            allow: NO_RULE,
-            open: SmallVec::new(),
-        };
-        let method = standard(method).or_else(|| self.others.get(method).copied());
-        self.paths.visit(segments_of(path), &mut |sets| {
-            caller.each_in(sets, |cells| {
-                let mut take = |method| {
-                    if let Some(cell) = cells.get(method) {
-                        found.take(cell);
-                    }
-                };
-                take(EVERY);
-                if let Some(method) = method {
-                    take(method);
-                }
-                // `GET` covers `HEAD`, never the reverse.
-                if method == Some(HEAD) {
-                    take(GET);
-                }
-            });
-        });
-        if found.open.len() > 1 {
-            found.open.sort_unstable();
-            found.open.dedup();
+    pub(super) fn build(self) -> Actions {
+        Actions {
+            paths: self.paths.build(),
+            others: self.others,
         }
-        found
     }
 
     fn number(&mut self, method: &Method) -> u32 {
@@ -122,6 +111,38 @@ impl Actions {
             let next = next.saturating_add(FIRST_OTHER);
             *self.others.entry(method.clone()).or_insert(next)
         })
+    }
+}
+
+impl Actions {
+    /// The rules that meet a canonical, decoded path, a method and a caller.
+    #[inline]
+    pub(super) fn find(&self, path: &str, method: &Method, caller: &Caller) -> Found {
+        let mut found = Found {
+            deny: NO_RULE,
+            allow: NO_RULE,
+            open: SmallVec::new(),
+        };
+        let method = match standard(method) {
+            None if !self.others.is_empty() => self.other(method),
+            standard => standard,
+        };
+        // `GET` covers `HEAD`, never the reverse.
+        let covering = if method == Some(HEAD) { GET } else { EVERY };
+        let methods = [EVERY, method.unwrap_or(EVERY), covering];
+        self.paths.visit(segments_of(path), &mut |cells| {
+            found.take_all(cells, &methods, caller);
+        });
+        if found.open.len() > 1 {
+            found.open.sort_unstable();
+            found.open.dedup();
+        }
+        found
+    }
+
+    #[cold]
+    fn other(&self, method: &Method) -> Option<u32> {
+        self.others.get(method).copied()
     }
 }
 
@@ -137,6 +158,36 @@ impl Cell {
 }
 
 impl Found {
+    /// Takes what speaks of the caller and one of the methods, in time that depends on the smaller of
+    /// what stands here and what the caller is in.
+    #[inline]
+    fn take_all(&mut self, cells: &Cells, methods: &[u32; 3], caller: &Caller) {
+        if cells.len() <= methods.len() * caller.sets().len() {
+            for (key, cell) in cells.iter() {
+                if methods.contains(&key.method) && caller.is_in(key.set) {
+                    self.take(cell);
+                }
+            }
+        } else {
+            self.look_up(cells, methods, caller);
+        }
+    }
+
+    #[inline(never)]
+    fn look_up(&mut self, cells: &Cells, methods: &[u32; 3], caller: &Caller) {
+        for set in caller.sets() {
+            for method in methods {
+                let key = Key {
+                    set: *set,
+                    method: *method,
+                };
+                if let Some(cell) = cells.get(key) {
+                    self.take(cell);
+                }
+            }
+        }
+    }
+
     #[inline]
     fn take(&mut self, cell: &Cell) {
         self.deny = self.deny.min(cell.deny);

@@ -10,8 +10,7 @@ use hashbrown::{HashMap, HashSet};
 use smallvec::{SmallVec, smallvec};
 use spiffe_peer::{IdPattern, SpiffeId};
 
-use super::few::FewMap;
-use super::trie::{PatternSegment, Trie, segments_of};
+use super::trie::{PatternSegment, Trie, TrieBuilder, segments_of};
 
 /// The set of a rule from `anyone`.
 pub(super) const ANYONE: SetId = SetId(0);
@@ -113,18 +112,15 @@ impl Callers {
 }
 
 impl Caller {
-    /// Hands out what a map holds for the caller's sets, in time that depends on the smaller of both.
+    pub(super) fn sets(&self) -> &[SetId] {
+        &self.sets
+    }
+
     #[inline]
-    pub(super) fn each_in<'a, T>(&self, map: &'a FewMap<SetId, T>, mut visitor: impl FnMut(&'a T)) {
+    pub(super) fn is_in(&self, set: SetId) -> bool {
         match &self.many {
-            Some(many) if map.len() < many.len() => {
-                let ours = map.iter().filter(|(set, _)| many.contains(set));
-                ours.for_each(|(_, value)| visitor(value));
-            }
-            _ => {
-                let found = self.sets.iter().filter_map(|set| map.get(*set));
-                found.for_each(visitor);
-            }
+            None => self.sets.contains(&set),
+            Some(many) => many.contains(&set),
         }
     }
 }
@@ -133,6 +129,7 @@ impl Caller {
 #[derive(Debug, Default)]
 pub(super) struct CallersBuilder {
     callers: Callers,
+    tries: HashMap<Box<str>, TrieBuilder<Vec<PatternId>>>,
     pattern_ids: HashMap<String, PatternId>,
     single: HashMap<PatternId, GroupId>,
     set_ids: HashMap<Vec<GroupId>, SetId>,
@@ -185,7 +182,11 @@ impl CallersBuilder {
     }
 
     pub(super) fn build(self) -> Callers {
-        self.callers
+        let tries = self.tries.into_iter();
+        Callers {
+            patterns: tries.map(|(name, trie)| (name, trie.build())).collect(),
+            ..self.callers
+        }
     }
 
     fn pattern(&mut self, pattern: &IdPattern) -> PatternId {
@@ -210,8 +211,7 @@ impl CallersBuilder {
             self.callers.captures.insert(id, captures);
         }
         let trie = self
-            .callers
-            .patterns
+            .tries
             .entry(pattern.trust_domain_name().into())
             .or_default();
         let segments = parts().map(|part| match part {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use spiffe_peer::{IdPattern, TrustDomain};
 
-use super::actions::{Actions, Entry};
+use super::actions::{ActionsBuilder, Entry};
 use super::callers::{ANYONE, AUTHENTICATED, CallersBuilder, GroupId, SetId};
 use super::rules::CompiledRule;
 use super::{Index, next_generation};
@@ -27,7 +27,7 @@ impl Index {
             .iter()
             .map(|principal| compiler.group(&principal.patterns, principal.at))
             .collect();
-        let mut actions = Actions::default();
+        let mut actions = ActionsBuilder::default();
         let mut rules = Vec::with_capacity(model.rules.len());
         for (id, rule) in (0..).zip(&model.rules) {
             let (set, groups) = compiler.from(&rule.from, &groups);
@@ -55,7 +55,7 @@ impl Index {
             rules,
             nobody: callers.resolve(None),
             callers,
-            actions,
+            actions: actions.build(),
         })
     }
 }

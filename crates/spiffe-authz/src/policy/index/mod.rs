@@ -14,7 +14,8 @@ use std::time::SystemTime;
 use smallvec::SmallVec;
 use spiffe_peer::PeerIdentity;
 
-use self::actions::{Actions, Found, NO_RULE, RuleId};
+use self::actions::{Actions, Found};
+pub(super) use self::actions::{NO_RULE, RuleId};
 use self::callers::{Caller, Callers};
 use self::rules::{CompiledRule, Matched};
 use super::condition::{Facts, UserFacts};
@@ -49,14 +50,14 @@ pub(crate) enum Step<'p> {
 /// A request that is canonical, and when it is judged.
 pub(super) struct Subject<'q> {
     query: &'q Query<'q>,
-    target: Canonical<'q>,
+    target: &'q Canonical<'q>,
     host: Option<String>,
     peer: Option<(String, String)>,
 }
 
 /// What a policy remembers of a peer, in the slot of its identity.
 #[derive(Debug, Clone)]
-struct Remembered(SmallVec<[(u64, Arc<Caller>); 2]>);
+struct Remembered(SmallVec<[(u64, Arc<Caller>); 1]>);
 
 /// So many policies may remember one peer; more take turns.
 const REMEMBERED: usize = 4;
@@ -86,7 +87,7 @@ impl Index {
 
     /// The decision where nobody can tell what the resource is, though that was to be known by now.
     pub(crate) fn undecidable(&self, query: &Query<'_>) -> Decision<'_> {
-        self.refusal(query, Why::ConditionError)
+        self.refusal(query, Why::Undecided)
     }
 
     /// Not inlined: the compiler would take what is returned apart and put it together again, byte by
@@ -108,8 +109,8 @@ impl Index {
             return Ok(self.refusal(query, Why::BadUser));
         }
         match query.peer {
-            Peer::Nobody => self.find(query, target, &self.nobody),
-            Peer::Id(id) => self.find(query, target, &self.callers.resolve(Some(id))),
+            Peer::Nobody => self.find(query, &target, &self.nobody),
+            Peer::Id(id) => self.find(query, &target, &self.callers.resolve(Some(id))),
             Peer::Verified(peer) => self.find_remembered(query, target, peer),
         }
     }
@@ -118,7 +119,7 @@ impl Index {
     fn find(
         &self,
         query: &Query<'_>,
-        target: Canonical<'_>,
+        target: &Canonical<'_>,
         caller: &Caller,
     ) -> Result<Decision<'_>, NeedsResource> {
         let found = self.actions.find(&target.path, query.method, caller);
@@ -130,7 +131,7 @@ impl Index {
         let mut errors = Vec::new();
         let (enforced, shadow) = self.weigh(&found, query, target, caller, &mut errors)?;
         Ok(Decision {
-            errors,
+            errors: (!errors.is_empty()).then(|| errors.into()),
             ..self.decision(query, enforced, shadow)
         })
     }
@@ -141,7 +142,7 @@ impl Index {
         &self,
         found: &Found,
         query: &Query<'_>,
-        target: Canonical<'_>,
+        target: &Canonical<'_>,
         caller: &Caller,
         errors: &mut Vec<ConditionError>,
     ) -> Result<(Outcome, Option<Outcome>), NeedsResource> {
@@ -182,7 +183,7 @@ impl Index {
     fn refusal(&self, query: &Query<'_>, why: Why) -> Decision<'_> {
         let outcome = Outcome {
             allowed: false,
-            rule: None,
+            rule: NO_RULE,
             why,
         };
         let canonical = !matches!(why, Why::BadRequest(_));
@@ -194,7 +195,7 @@ impl Index {
                 outcome,
                 shadow: self.has_shadow.then_some(outcome),
                 has_peer: query.peer.id().is_some(),
-                errors: Vec::new(),
+                errors: None,
             }
         }
     }
@@ -211,7 +212,7 @@ impl Index {
             // It decides nothing: what is canonical passes.
             Mode::Shadow => Outcome {
                 allowed: true,
-                rule: None,
+                rule: NO_RULE,
                 why: Why::Default,
             },
         };
@@ -220,7 +221,7 @@ impl Index {
             outcome,
             shadow,
             has_peer: query.peer.id().is_some(),
-            errors: Vec::new(),
+            errors: None,
         }
     }
 
@@ -233,20 +234,22 @@ impl Index {
         target: Canonical<'_>,
         peer: &PeerIdentity,
     ) -> Result<Decision<'_>, NeedsResource> {
-        peer.with_resolved(|known: Option<&Remembered>| {
-            let ours =
-                known.and_then(|known| known.0.iter().find(|(of, _)| *of == self.generation));
-            match ours {
-                Some((_, caller)) => self.find(query, target, caller),
-                None => self.find(query, target, &self.resolve(peer, known)),
-            }
-        })
+        let ours = peer.resolved(|known: &Remembered| {
+            let mut known = known.0.iter();
+            let (_, caller) = known.find(|(of, _)| *of == self.generation)?;
+            Some(self.find(query, &target, caller))
+        });
+        ours.unwrap_or_else(|| self.find(query, &target, &self.resolve(peer)))
     }
 
     #[cold]
-    fn resolve(&self, peer: &PeerIdentity, known: Option<&Remembered>) -> Arc<Caller> {
+    fn resolve(&self, peer: &PeerIdentity) -> Arc<Caller> {
         let caller = Arc::new(self.callers.resolve(Some(peer.spiffe_id())));
-        let mut known = known.map_or_else(SmallVec::new, |known| known.0.clone());
+        let mut known = SmallVec::new();
+        peer.resolved(|remembered: &Remembered| {
+            known.clone_from(&remembered.0);
+            None::<()>
+        });
         if known.len() >= REMEMBERED {
             known.remove(0);
         }
@@ -268,7 +271,7 @@ impl Found {
         };
         Outcome {
             allowed,
-            rule: Some(rule),
+            rule,
             why: Why::Rule,
         }
     }
@@ -294,7 +297,7 @@ impl Found {
             };
             return Ok(Outcome {
                 allowed: false,
-                rule: Some(*id),
+                rule: *id,
                 why,
             });
         }
@@ -310,7 +313,7 @@ impl Found {
                 Matched::Yes => {
                     return Ok(Outcome {
                         allowed: true,
-                        rule: Some(*id),
+                        rule: *id,
                         why: Why::Rule,
                     });
                 }
@@ -326,7 +329,7 @@ impl Found {
 fn nothing_matched(has_peer: bool, erred: bool) -> Outcome {
     Outcome {
         allowed: false,
-        rule: None,
+        rule: NO_RULE,
         why: match (erred, has_peer) {
             (true, _) => Why::ConditionError,
             (false, true) => Why::Default,
@@ -336,7 +339,7 @@ fn nothing_matched(has_peer: bool, erred: bool) -> Outcome {
 }
 
 impl<'q> Subject<'q> {
-    fn new(query: &'q Query<'q>, target: Canonical<'q>) -> Self {
+    fn new(query: &'q Query<'q>, target: &'q Canonical<'q>) -> Self {
         Self {
             host: target.host(),
             target,
