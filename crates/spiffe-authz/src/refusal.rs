@@ -38,7 +38,7 @@ use crate::decision::Reason;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     reason: Reason,
-    grpc: bool,
+    grpc: Option<Grpc>,
     has_peer: bool,
     rule: Option<Arc<str>>,
 }
@@ -47,7 +47,7 @@ impl Refusal {
     pub(crate) fn new(reason: Reason, request: &HeaderMap) -> Self {
         Self {
             reason,
-            grpc: is_grpc(request),
+            grpc: Grpc::of(request),
             has_peer: !matches!(reason, Reason::NoIdentity | Reason::EndedIdentity),
             rule: None,
         }
@@ -109,13 +109,13 @@ impl Refusal {
         matches!(self.reason, Reason::NotCanonical(_))
     }
 
-    pub(crate) fn is_grpc(&self) -> bool {
-        self.grpc
+    /// Whether the answer ends with trailers of HTTP, as those of gRPC do and those of gRPC-Web do not.
+    pub(crate) fn ends_with_trailers(&self) -> bool {
+        self.grpc == Some(Grpc::Plain)
     }
 
     /// The answer to the peer: nothing in it depends on more than the status.
     pub(crate) fn response<B: Default>(self) -> Response<B> {
-        const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
         let (status, code, message) = if self.is_malformed() {
             (StatusCode::BAD_REQUEST, "3", "invalid argument")
         } else if self.is_unauthenticated() {
@@ -124,9 +124,9 @@ impl Refusal {
             (StatusCode::FORBIDDEN, "7", "permission denied")
         };
         let mut response = Response::new(B::default());
-        if self.grpc {
+        if let Some(grpc) = self.grpc {
             let headers = response.headers_mut();
-            headers.insert(CONTENT_TYPE, GRPC);
+            headers.insert(CONTENT_TYPE, grpc.content_type());
             headers.insert(
                 HeaderName::from_static("grpc-status"),
                 HeaderValue::from_static(code),
@@ -143,12 +143,37 @@ impl Refusal {
     }
 }
 
-fn is_grpc(request: &HeaderMap) -> bool {
-    const GRPC: &[u8] = b"application/grpc";
-    request
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.as_bytes().get(..GRPC.len()))
-        .is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
+/// The protocol of a call, by the content type of its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Grpc {
+    Plain,
+    Web,
+    WebText,
+}
+
+impl Grpc {
+    fn of(request: &HeaderMap) -> Option<Self> {
+        let content_type = request.get(CONTENT_TYPE)?.as_bytes();
+        // What begins with another begins with it too: the longest comes first.
+        let known = [Self::WebText, Self::Web, Self::Plain];
+        known.into_iter().find(|grpc| {
+            let start = grpc.prefix();
+            let begins = content_type.get(..start.len());
+            begins.is_some_and(|begins| begins.eq_ignore_ascii_case(start.as_bytes()))
+        })
+    }
+
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Plain => "application/grpc",
+            Self::Web => "application/grpc-web",
+            Self::WebText => "application/grpc-web-text",
+        }
+    }
+
+    fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(self.prefix())
+    }
 }
 
 #[cfg(test)]
@@ -165,14 +190,17 @@ mod tests {
 
     #[test]
     fn the_content_type_of_the_request_chooses_the_form() {
-        for grpc in [
-            "application/grpc",
-            "application/grpc+proto",
-            "application/grpc-web",
-            "Application/gRPC",
+        for (grpc, answer) in [
+            ("application/grpc", "application/grpc"),
+            ("application/grpc+proto", "application/grpc"),
+            ("application/grpc-web", "application/grpc-web"),
+            ("application/grpc-web+proto", "application/grpc-web"),
+            ("application/grpc-web-text", "application/grpc-web-text"),
+            ("Application/gRPC", "application/grpc"),
         ] {
             let response = response(Reason::NoRule, Some(grpc));
             assert_eq!(response.status(), 200, "{grpc}");
+            assert_eq!(response.headers()[CONTENT_TYPE], answer, "{grpc}");
             assert_eq!(response.headers()["grpc-status"], "7", "{grpc}");
         }
         for other in [

@@ -623,3 +623,30 @@ async fn a_policy_in_shadow_is_recorded_and_decides_nothing() {
         .to_string();
     assert!(error.contains("in shadow"), "{error}");
 }
+
+#[tokio::test]
+async fn a_policy_in_shadow_is_recorded_where_a_rule_in_code_decides_too() {
+    let records = Records::default();
+    let layer = AuthzLayer::new(policy(&[]))
+        .unwrap()
+        .beside(shadow(&[r#"name: only-b, allow: ["GET /b"], from: [web]"#]))
+        .unwrap()
+        .audit_to(records.clone());
+    let app = Router::<()>::new()
+        .route("/a", any_service(Probe::default()).allow(WEB))
+        .route("/b", any_service(Probe::default()).allow(BATCH))
+        .bind_with(layer)
+        .unwrap();
+    let app = peer(WEB).layer(app);
+    for (path, status, enforced, trial) in
+        [("/a", 200, "allow", "deny"), ("/b", 403, "deny", "allow")]
+    {
+        let response = app.clone().oneshot(get(path, &[])).await.unwrap();
+        assert_eq!(response.status(), status);
+        let kept = records.take();
+        assert_eq!(kept.len(), 2, "{path}: {kept:#?}");
+        assert_eq!(kept[0]["authorizationDecision"], enforced);
+        assert_eq!(kept[1]["policy"], "trial");
+        assert_eq!(kept[1]["shadowDecision"], trial);
+    }
+}

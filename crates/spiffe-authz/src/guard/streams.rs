@@ -22,7 +22,8 @@ use crate::rule::Rule;
 /// Made by [`AuthzLayer::streams`](super::AuthzLayer::streams) and put outside that layer. Whenever
 /// the policy is replaced, each request that has no whole answer yet is decided again. Where the
 /// outcome is a refusal, a request without an answer gets it; a gRPC stream ends with `PERMISSION_DENIED`
-/// or `UNAUTHENTICATED`, any other body with an error, which resets the stream or closes the connection.
+/// or `UNAUTHENTICATED`, any other body (that of gRPC-Web too, which carries its status in frames that an
+/// inner layer writes) with an error, which resets the stream or closes the connection.
 ///
 /// A body that nobody reads from is not cut before somebody does: nothing flows meanwhile. The end of
 /// an identity is not this layer's concern: the acceptor cuts the connection then.
@@ -267,7 +268,7 @@ opaque!(StreamsLayer, Streams<S>, WatchedFuture<F>, WatchedBody<B>);
 impl Refusal {
     /// The end of a gRPC stream that has begun.
     fn trailers(&self) -> Option<HeaderMap> {
-        self.is_grpc()
+        self.ends_with_trailers()
             .then(|| self.clone().response::<()>().into_parts().0.headers)
             .map(|mut headers| {
                 headers.remove(http::header::CONTENT_TYPE);

@@ -492,6 +492,15 @@ async fn threats_59_a_stream_ends_when_its_permission_does() {
     let (endless, _) = client.send_request(get("/endless"), true).unwrap();
     let mut endless = endless.await.unwrap().into_body();
     assert_eq!(endless.data().await.unwrap().unwrap(), "first");
+    // Trailers of HTTP would be none to a client of gRPC-Web, and an end without them a good one.
+    let mut web = get("/endless");
+    web.headers_mut().insert(
+        http::header::CONTENT_TYPE,
+        http::HeaderValue::from_static("application/grpc-web+proto"),
+    );
+    let (web, _) = client.send_request(web, true).unwrap();
+    let mut web = web.await.unwrap().into_body();
+    assert_eq!(web.data().await.unwrap().unwrap(), "first");
     let (slow, _) = client.send_request(get("/slow"), true).unwrap();
     let slow = tokio::spawn(slow);
     entered.notified().await;
@@ -508,8 +517,10 @@ async fn threats_59_a_stream_ends_when_its_permission_does() {
         let ended = tokio::time::timeout(LONG, stream.message()).await.unwrap();
         assert_eq!(ended.unwrap_err().code(), Code::PermissionDenied);
     }
-    let cut = tokio::time::timeout(LONG, endless.data()).await.unwrap();
-    assert!(cut.unwrap().is_err(), "the stream is reset");
+    for stream in [&mut endless, &mut web] {
+        let cut = tokio::time::timeout(LONG, stream.data()).await.unwrap();
+        assert!(cut.unwrap().is_err(), "the stream is reset");
+    }
     let slow = tokio::time::timeout(LONG, slow)
         .await
         .unwrap()
