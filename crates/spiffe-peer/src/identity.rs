@@ -202,6 +202,16 @@ impl PeerIdentity {
         self.0.connection.is_current(self.not_after())
     }
 
+    /// Waits until the trust in the peer is withdrawn; at once if that has happened. Whoever keeps the
+    /// time of the connection withdraws it when the identity expires.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped: a later call sees the same withdrawal.
+    pub async fn withdrawn(&self) {
+        self.0.connection.withdrawn().await;
+    }
+
     /// Asks that the connection be closed once what is in flight has been answered.
     pub fn close(&self) {
         self.0.connection.request_close();

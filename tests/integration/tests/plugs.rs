@@ -29,6 +29,8 @@ use spiffe_acceptor::{
     Acceptor, AxumServerAcceptor, Incoming, PeerIdentity, PeerIdentityLayer, ServeWithPeer,
     WithPeer, serve,
 };
+use spiffe_authz::guard::AuthzLayer;
+use spiffe_authz::policy::Policy;
 use spiffe_connector::Connector;
 use spiffe_peer::{AuthMethod, Connection, Fingerprint, VerifiedPeer, parse};
 use spiffe_source::{DenyList, Source};
@@ -96,6 +98,46 @@ async fn tonics_own_server_knows_the_peer_and_its_address() {
     };
     let status = tokio::time::timeout(PATIENCE, refused).await.unwrap();
     assert_eq!(status.code(), Code::Unauthenticated, "{status}");
+}
+
+#[tokio::test]
+async fn a_stream_of_tonics_ends_with_a_status_when_the_trust_in_its_caller_does() {
+    let agent = agent().start().await.unwrap();
+    let own = source(&agent, "server", &[]).await;
+    let listener = Acceptor::builder(own.clone())
+        .grace(Duration::from_secs(3600))
+        .bind("127.0.0.1:0")
+        .await
+        .unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let policy = Policy::from_yaml(
+        "{ version: 1, name: whoami, trust_domains: { example.org: {} }, rules: [{ name: all, \
+         allow: ['grpc test.Whoami/*'], from: authenticated, \
+         because: all may ask }] }",
+    );
+    let authz = AuthzLayer::new(policy.unwrap()).unwrap();
+    let server = tonic::transport::Server::builder()
+        .layer(PeerIdentityLayer::new())
+        .layer(authz.streams())
+        .layer(authz)
+        .add_service(Whoami)
+        .serve_with_incoming(listener.into_incoming());
+    tokio::spawn(server);
+    let channel = channel(source(&agent, "allowed", &[]).await, port).await;
+    let mut stream = grpc::forever(channel).await.unwrap();
+    assert!(stream.message().await.unwrap().is_some());
+
+    own.deny(ALLOWED.parse::<DenyList>().unwrap());
+    let ended = async {
+        loop {
+            if let Err(status) = stream.message().await {
+                return status;
+            }
+        }
+    };
+    let status = tokio::time::timeout(PATIENCE, ended).await.unwrap();
+    assert_eq!(status.code(), Code::Unauthenticated, "{status}");
+    assert_eq!(status.message(), "unauthenticated");
 }
 
 #[tokio::test]

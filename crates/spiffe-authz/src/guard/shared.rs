@@ -135,6 +135,7 @@ impl Guard {
         let policy = &self.0.policy.now().clone();
         let begun = Instant::now();
         let head = Head::from(parts);
+        self.holds(head, policy, begun)?;
         let mut query = head.query();
         query.trailing_slash = self.0.trailing_slash;
         query.resource = Resource::NotAsked;
@@ -161,11 +162,7 @@ impl Guard {
             None
         };
         // Whoever has waited may have lost the identity meanwhile.
-        if let Some(peer) = head.peer
-            && !peer.is_current()
-        {
-            return Err(self.ended(head, peer, policy, Some(begun)));
-        }
+        self.holds(head, policy, begun)?;
         let concluded = match (objection, scope) {
             (Some(why), _) => Err(self.object(head, &decision, &why, begun)),
             (None, Scope::KeepingOut(rule)) if !decision.is_kept_out() => {
@@ -178,6 +175,13 @@ impl Guard {
             observe::denied_across_tenants(policy.name());
         }
         concluded
+    }
+
+    fn holds(&self, head: Head<'_>, policy: &Policy, begun: Instant) -> Result<(), Refusal> {
+        match head.peer {
+            Some(peer) if !peer.is_current() => Err(self.ended(head, peer, policy, Some(begun))),
+            _ => Ok(()),
+        }
     }
 
     /// Tells when the policy is replaced, if it ever is.

@@ -1,7 +1,7 @@
 //! Answers that go on: decided again whenever the policy changes.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
@@ -9,24 +9,26 @@ use std::task::{Context, Poll, ready};
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use spiffe_peer::PeerIdentity;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::provider::{BoxError, BoxFuture};
 use super::shared::{Guard, Scope};
+use crate::policy::Replaced;
 use crate::refusal::Refusal;
 use crate::rule::Rule;
 
-/// Cuts answers that are still on their way when a new policy no longer allows them.
+/// Cuts answers that are still on their way when a new policy no longer allows them, or when the
+/// identity of the peer ends.
 ///
 /// Made by [`AuthzLayer::streams`](super::AuthzLayer::streams) and put outside that layer. Whenever
-/// the policy is replaced, each request that has no whole answer yet is decided again. Where the
-/// outcome is a refusal, a request without an answer gets it; a gRPC stream ends with `PERMISSION_DENIED`
+/// the policy is replaced, or the identity expires or is withdrawn, each request that has no whole
+/// answer yet is decided again. Where the outcome is a refusal, a request without an answer gets it; a gRPC stream ends with `PERMISSION_DENIED`
 /// or `UNAUTHENTICATED`, any other body (that of gRPC-Web too, which carries its status in frames that an
 /// inner layer writes) with an error, which resets the stream or closes the connection.
 ///
-/// A body that nobody reads from is not cut before somebody does: nothing flows meanwhile. The end of
-/// an identity is not this layer's concern: the acceptor cuts the connection then.
+/// A body that nobody reads from is not cut before somebody does: nothing flows meanwhile.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -103,7 +105,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let end = self.guard.replaced().map(|mut replaced| -> End {
+        let mut replaced = self.guard.replaced();
+        let peer: Option<PeerIdentity> = request.extensions().get().cloned();
+        let can_end = replaced.is_some() || peer.is_some();
+        let end = can_end.then(|| -> End {
             let by = DecidedBy::default();
             request.extensions_mut().insert(by.clone());
             let mut head = Request::new(());
@@ -115,7 +120,10 @@ where
             let guard = self.guard.clone();
             Box::pin(async move {
                 loop {
-                    replaced.next().await;
+                    tokio::select! {
+                        () = replacement(&mut replaced) => {}
+                        () = end_of(peer.as_ref()) => {}
+                    }
                     let scope = by.0.get().map_or(Scope::Everything, Scope::KeepingOut);
                     if let Err(refusal) = guard.settle(&parts, scope).await {
                         return refusal;
@@ -126,6 +134,27 @@ where
         WatchedFuture {
             inner: self.inner.call(request),
             end,
+        }
+    }
+}
+
+/// The next replacement of the policy, if there can be one.
+async fn replacement(replaced: &mut Option<Replaced>) {
+    match replaced {
+        Some(replaced) => replaced.next().await,
+        None => pending().await,
+    }
+}
+
+/// The end of the peer's identity, by whichever clock or withdrawal comes first.
+async fn end_of(peer: Option<&PeerIdentity>) {
+    let Some(peer) = peer else {
+        return pending().await;
+    };
+    while peer.is_current() {
+        tokio::select! {
+            () = peer.withdrawn() => {}
+            () = tokio::time::sleep(peer.expires_in()) => {}
         }
     }
 }
@@ -198,6 +227,13 @@ impl<B> WatchedBody<B> {
             end: None,
             cut: false,
         }
+    }
+}
+
+/// An empty body that nobody watches, as a layer further out answers with.
+impl<B: Default> Default for WatchedBody<B> {
+    fn default() -> Self {
+        Self::done(B::default())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use spiffe_authz::Refusal;
 use spiffe_authz::axum::{Router, get as guarded_get, guard};
 use spiffe_authz::guard::AuthzLayer;
+use spiffe_authz::mock::MockPeer;
 use spiffe_authz::policy::{LivePolicy, Policy, PolicyStatus, Query};
 use tempfile::TempDir;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -535,6 +536,38 @@ async fn futures_pending<T>(future: impl Future<Output = T>) -> bool {
     tokio::time::timeout(Duration::from_millis(300), future)
         .await
         .is_err()
+}
+
+/// The end of an identity ends what it was allowed, with a policy that never changes too.
+#[tokio::test]
+async fn threats_59_a_stream_ends_with_the_identity_of_its_caller() {
+    let rules = [r#"name: http, allow: ["GET /endless"], from: [web]"#];
+    let authz = AuthzLayer::new(Policy::from_yaml(&text(&rules)).unwrap()).unwrap();
+    let endless = axum::Router::new().route(
+        "/endless",
+        axum::routing::get(async || {
+            Body::from_stream(tokio_stream::pending::<Result<String, std::io::Error>>())
+        }),
+    );
+    let app = authz.streams().layer(authz.layer(endless));
+    let soon = SystemTime::now() + Duration::from_millis(300);
+    let (expires, withdrawn, goes_on) = (peer(WEB).valid_until(soon), peer(WEB), peer(WEB));
+    let answer = async |peer: &MockPeer| {
+        let request = http::Request::get("/endless").body(Body::empty()).unwrap();
+        let response = peer.layer(app.clone()).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.into_body()
+    };
+    let mut going_on = answer(&goes_on).await;
+    let (mut expiring, mut withdrawing) = (answer(&expires).await, answer(&withdrawn).await);
+    let cut = tokio::time::timeout(LONG, expiring.frame()).await.unwrap();
+    assert!(cut.unwrap().is_err());
+    withdrawn.connection().withdraw();
+    let cut = tokio::time::timeout(LONG, withdrawing.frame())
+        .await
+        .unwrap();
+    assert!(cut.unwrap().is_err());
+    assert!(futures_pending(going_on.frame()).await);
 }
 
 /// A route with a rule in code goes on while that rule lets it, and the policy does not keep it out.
