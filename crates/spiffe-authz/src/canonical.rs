@@ -12,8 +12,8 @@
 //! 4. Every `%` begins an escape, and the decoded path is UTF-8.
 //! 5. Decoding once more (and again, up to four times in all) uncovers nothing of the above. A path
 //!    that is still encoded after that is refused.
-//! 6. There is one authority: one `host` value at most, free of `,` and `@`, and equal to the
-//!    authority of the request target if that has one. Case plays no part.
+//! 6. There is one authority: one `host` value at most, free of `,` and `@`, with one port of digits at
+//!    most, and equal to the authority of the request target if that has one. Case plays no part.
 //!
 //! The method is a token by its type. The query is not looked at.
 //!
@@ -68,13 +68,14 @@ pub(crate) struct Canonical<'a> {
 }
 
 impl Canonical<'_> {
-    /// The host of the authority, in lower case and without its port.
+    /// The host of the authority, in lower case and without its port and the dot of the root.
     pub(crate) fn host(&self) -> Option<String> {
         let authority = std::str::from_utf8(self.authority?).ok()?;
         let host = match authority.rsplit_once(':') {
             Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
             _ => authority,
         };
+        let host = host.strip_suffix('.').unwrap_or(host);
         (!host.is_empty()).then(|| host.to_ascii_lowercase())
     }
 }
@@ -328,9 +329,28 @@ fn check_authority<'a>(
 
 #[inline]
 fn names_one(authority: &[u8]) -> bool {
-    let is_fine = |byte, _| is_common(byte) & (byte != b'/');
+    let is_fine = |byte, _| is_common(byte) & (byte != b'/') & (byte != b':');
     let fits = |byte: &u8| AUTHORITY.get(usize::from(*byte)) == Some(&true);
-    all_pairs(authority, authority, is_fine) || authority.iter().all(fits)
+    all_pairs(authority, authority, is_fine)
+        || (authority.iter().all(fits) && has_one_port_at_most(authority))
+}
+
+/// Whoever reads a host up to its first colon and whoever reads it up to its last have to read the same.
+fn has_one_port_at_most(authority: &[u8]) -> bool {
+    let end_of_host = match authority {
+        [b'[', ..] => authority
+            .iter()
+            .position(|byte| *byte == b']')
+            .map(|at| at + 1),
+        _ => authority
+            .iter()
+            .position(|byte| matches!(byte, b':' | b'[' | b']')),
+    };
+    match end_of_host.and_then(|end| authority.get(end..)) {
+        Some([b':', port @ ..]) => port.iter().all(u8::is_ascii_digit),
+        Some(rest) => rest.is_empty(),
+        None => authority.first() != Some(&b'['),
+    }
 }
 
 /// Why a request is not canonical.
@@ -356,11 +376,19 @@ enum Kind {
     EncodedTooOften,
     #[cfg(feature = "axum")]
     Disguised,
+    #[cfg(feature = "axum")]
+    OtherwiseSpelled,
     TwoAuthorities,
     Authority,
 }
 
 impl NotCanonical {
+    /// A path that a route has in another spelling.
+    #[cfg(feature = "axum")]
+    pub(crate) fn otherwise_spelled() -> Self {
+        Self(Kind::OtherwiseSpelled)
+    }
+
     /// The reason in words.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -375,6 +403,8 @@ impl NotCanonical {
             Kind::EncodedTooOften => "the path is encoded several times",
             #[cfg(feature = "axum")]
             Kind::Disguised => "the path encodes a character that needs no encoding",
+            #[cfg(feature = "axum")]
+            Kind::OtherwiseSpelled => "the path spells a route in another way than the route does",
             Kind::TwoAuthorities => "the request names two authorities",
             Kind::Authority => "the authority is not one host and port",
         }

@@ -1,5 +1,6 @@
 //! Which routes an application has, and whether a policy speaks of them.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -78,7 +79,11 @@ impl Inventory {
                 .iter()
                 .filter(|rule| rule.effect == Effect::Allow && !rule.shadow);
             route.by_policy
-                && !allows.any(|rule| rule.actions.iter().any(|action| route.meets(action)))
+                && !allows.any(|rule| {
+                    rule.actions
+                        .iter()
+                        .any(|action| self.leads_to(route, action))
+                })
         });
         let uncovered = uncovered.map(|route| {
             Problem::plain(format!(
@@ -108,7 +113,36 @@ impl Inventory {
             Err(InvalidPolicy::new(problems))
         }
     }
+
+    /// Whether there can be a request that the action speaks of and that takes this route, rather than a
+    /// more special one that is there too. A route that others leave nothing to takes what it meets.
+    pub(crate) fn leads_to(&self, route: &Route, action: &Action) -> bool {
+        let all = PathPattern {
+            segments: Vec::new(),
+            open_ended: true,
+        };
+        route.meets(action) && (self.leaves(route, &action.path) || !self.leaves(route, &all))
+    }
+
+    /// Whether more special routes leave something to this one, of the paths that a pattern meets.
+    fn leaves(&self, route: &Route, pattern: &PathPattern) -> bool {
+        if !route.parts().any(is_capture) {
+            return true;
+        }
+        let longer = if pattern.open_ended {
+            let lengths = self.routes.iter().map(|other| other.parts().count());
+            lengths.max().unwrap_or_default().saturating_add(1)
+        } else {
+            0
+        };
+        let path = route.widest(pattern, longer);
+        let mut others = self.routes.iter();
+        !others.any(|other| other.matches(&path) && other.ranks().lt(route.ranks()))
+    }
 }
+
+/// A segment of a path: `None` is one that no literal is equal to.
+type Part<'a> = Option<Cow<'a, str>>;
 
 impl Route {
     /// The method, `*` for every one.
@@ -146,8 +180,7 @@ impl Route {
 
     fn meets_path(&self, pattern: &PathPattern) -> bool {
         let mut segments = pattern.segments.iter();
-        let own = self.path.strip_prefix('/').unwrap_or(&self.path);
-        for part in own.split('/').filter(|part| !part.is_empty()) {
+        for part in self.parts() {
             if part.starts_with("{*") {
                 // One segment at least, and any number more.
                 return segments.len() > 0 || pattern.open_ended;
@@ -155,8 +188,7 @@ impl Route {
             match segments.next() {
                 None => return pattern.open_ended,
                 Some(Segment::Literal(literal)) if !is_capture(part) => {
-                    let decoded = percent_encoding::percent_decode_str(part).decode_utf8_lossy();
-                    if *literal != decoded {
+                    if *literal != decoded(part) {
                         return false;
                     }
                 }
@@ -165,6 +197,65 @@ impl Route {
         }
         segments.len() == 0
     }
+
+    fn parts(&self) -> impl Iterator<Item = &str> {
+        self.path.split('/').filter(|part| !part.is_empty())
+    }
+
+    /// Of the paths that take this route, if no other is there, and that the pattern meets, the one that
+    /// fewest other routes match: unlike every literal where it may be, and `longer` than any route
+    /// where its length is free.
+    fn widest<'a>(&'a self, pattern: &'a PathPattern, longer: usize) -> Vec<Part<'a>> {
+        let mut segments = pattern.segments.iter().map(|segment| match segment {
+            Segment::Literal(literal) => Some(Cow::Borrowed(literal.as_str())),
+            Segment::One | Segment::Capture(_) => None,
+        });
+        let mut path = Vec::new();
+        for part in self.parts() {
+            let segment = segments.next().flatten();
+            if !part.starts_with("{*") {
+                path.push(if is_capture(part) {
+                    segment
+                } else {
+                    Some(decoded(part))
+                });
+                continue;
+            }
+            path.push(segment);
+            path.extend(segments.by_ref());
+            if pattern.open_ended {
+                path.resize(path.len().max(longer), None);
+            }
+        }
+        path
+    }
+
+    fn matches(&self, path: &[Part<'_>]) -> bool {
+        let mut rest = path.iter();
+        for part in self.parts() {
+            let Some(segment) = rest.next() else {
+                return false;
+            };
+            if part.starts_with("{*") {
+                return true;
+            }
+            if !is_capture(part) && *segment != Some(decoded(part)) {
+                return false;
+            }
+        }
+        rest.len() == 0
+    }
+
+    /// What axum compares routes by that match one path: a literal comes before a capture, and that
+    /// before the rest of a path.
+    fn ranks(&self) -> impl Iterator<Item = u8> {
+        self.parts()
+            .map(|part| u8::from(is_capture(part)).saturating_add(u8::from(part.starts_with("{*"))))
+    }
+}
+
+fn decoded(part: &str) -> Cow<'_, str> {
+    percent_encoding::percent_decode_str(part).decode_utf8_lossy()
 }
 
 fn is_capture(part: &str) -> bool {

@@ -145,8 +145,9 @@
 //! - No rule, no identity, or an identity that has ended: denied. Empty never means any, and a rule
 //!   that asks for no particular ID says why. A rule that denies wins over every rule that allows.
 //! - The peer learns a status and nothing else. The reason is in an event of `tracing` (target
-//!   `spiffe_authz::audit`), in the record for a [sink](audit::AuditSink) and, as a [`Refusal`], in the
-//!   extensions of the answer.
+//!   `spiffe_authz::audit`, or `spiffe_authz` where a rule in code decides without a policy), in the record
+//!   for a [sink](audit::AuditSink) of the policy's guard and, as a [`Refusal`], in the extensions of the
+//!   answer.
 //! - A request that can be read in two ways meets no rule and no handler (but behind a bare [`RequireIdLayer`]).
 //!
 //! # What it does not

@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex};
 use audited::{SECRET, TRACE, Veto, cases, documents};
 use common::Probe;
 use served::*;
+use spiffe_authz::audit::{AuditRecord, AuditSink, Lost};
 use spiffe_authz::guard::AuthzLayer;
 use tower::{Layer, ServiceExt};
 use tracing::field::{Field, Visit};
@@ -110,4 +111,51 @@ async fn tracing_hears_of_each_decision_with_every_field() {
             assert_eq!(fields["shadow.rule"], "frozen");
         }
     }
+}
+
+/// Keeps nothing.
+struct Full;
+
+impl AuditSink for Full {
+    fn record(&self, _: &AuditRecord<'_>) -> Result<(), Lost> {
+        Err(Lost::new())
+    }
+}
+
+#[tokio::test]
+async fn tracing_hears_of_a_denial_where_the_record_of_an_allow_is_lost() {
+    let events = Events::default();
+    let _guard =
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(events.clone()));
+    let layer = || AuthzLayer::new(documents()).unwrap().audit_to(Full);
+    let probe = Probe::default();
+    let guarded = layer().layer(everything(&probe));
+    let bound = everything_bound(&probe, layer());
+    for (path, rule) in [("/documents/7", "read"), ("/code", WEB)] {
+        for is_bound in [false, true] {
+            let answer = if is_bound {
+                peer(WEB).layer(bound.clone()).oneshot(get(path)).await
+            } else {
+                peer(WEB).layer(guarded.clone()).oneshot(get(path)).await
+            };
+            assert_eq!(answer.unwrap().status(), 403, "{path}");
+            let heard = std::mem::take(&mut *events.0.lock().unwrap());
+            assert_eq!(heard.len(), 1, "{path}: {heard:#?}");
+            let (level, fields) = &heard[0];
+            assert_eq!(*level, tracing::Level::INFO, "{fields:#?}");
+            assert_eq!(fields["decision"], "deny", "{fields:#?}");
+            assert_eq!(fields["reason"], "no_record", "{fields:#?}");
+            assert!(
+                ["read", rule].contains(&fields["rule"].as_str()),
+                "{fields:#?}"
+            );
+        }
+    }
+    assert_eq!(probe.calls(), 0);
+}
+
+fn get(path: &str) -> axum::extract::Request {
+    axum::extract::Request::get(path)
+        .body(axum::body::Body::empty())
+        .unwrap()
 }

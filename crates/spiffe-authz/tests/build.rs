@@ -11,6 +11,7 @@
 mod common;
 
 use common::{PAYMENTS, Probe, STOCK};
+use spiffe_authz::Policy;
 use spiffe_authz::axum::{Router, any, any_service, get, post};
 
 #[test]
@@ -74,6 +75,48 @@ fn every_mistake_comes_out_at_once() {
 }
 
 /// The trial that keeps axum from panicking is worth something only with the matcher that axum uses.
+#[test]
+fn a_rule_that_only_a_more_special_route_can_meet_covers_no_other() {
+    let bound = |action: &str| {
+        let policy = Policy::from_yaml(&format!(
+            "version: 1\nname: orders\ntrust_domains: {{ example.org: {{}} }}\nrules:\n  - {{ name: some, allow: [\"{action}\"], from: [\"{STOCK}\"] }}\n"
+        ));
+        Router::<()>::new()
+            .route("/orders/special", get(async || "").policy())
+            .route("/orders/{id}", get(async || "").policy())
+            .route("/orders/{id}/lines", get(async || "").policy())
+            .route("/{*rest}", get(async || "").policy())
+            .bind(policy.unwrap())
+            .map(drop)
+            .map_err(|invalid| invalid.problems().map(str::to_owned).collect::<Vec<_>>())
+    };
+    let uncovered = |action: &str| -> Vec<String> {
+        let problems = bound(action).unwrap_err();
+        problems
+            .iter()
+            .filter_map(|problem| problem.split_once(" allows anybody GET "))
+            .filter_map(|(_, route)| Some(route.split_once(':')?.0.to_owned()))
+            .collect()
+    };
+    assert_eq!(
+        uncovered("GET /orders/special"),
+        ["/orders/{id}", "/orders/{id}/lines", "/{*rest}"]
+    );
+    assert_eq!(
+        uncovered("GET /orders/{id}"),
+        ["/orders/{id}/lines", "/{*rest}"]
+    );
+    assert_eq!(
+        uncovered("GET /orders/{id}/lines"),
+        ["/orders/special", "/orders/{id}", "/{*rest}"]
+    );
+    assert_eq!(
+        uncovered("GET /orders/special/{any}"),
+        ["/orders/special", "/orders/{id}"]
+    );
+    assert_eq!(bound("GET /**"), Ok(()));
+}
+
 #[test]
 fn axum_and_this_crate_share_one_version_of_matchit() {
     let lock =

@@ -1,4 +1,5 @@
-//! Denials across tenants. It stands alone, because the labels of peers are those of a process.
+//! Denials across tenants, and for want of a record. They stand alone, because the labels of peers are
+//! those of a process.
 
 #![cfg(all(feature = "axum", feature = "metrics"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
@@ -7,7 +8,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::get;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use spiffe_authz::audit::Tenant;
+use spiffe_authz::audit::{AuditRecord, AuditSink, Lost, Tenant};
 use spiffe_authz::guard::{AuthzLayer, ResourceProvider};
 use spiffe_authz::mock::MockPeer;
 use spiffe_authz::policy::Policy;
@@ -64,4 +65,49 @@ rules:
         matches!(across, Some((.., DebugValue::Counter(2)))),
         "{across:?}"
     );
+}
+
+/// Keeps nothing.
+struct Full;
+
+impl AuditSink for Full {
+    fn record(&self, _: &AuditRecord<'_>) -> Result<(), Lost> {
+        Err(Lost::new())
+    }
+}
+
+#[tokio::test]
+async fn what_is_denied_since_its_record_is_lost_counts() {
+    let policy = Policy::from_yaml(
+        r#"
+version: 1
+name: recorded
+trust_domains: { example.org: {} }
+rules:
+  - { name: all, allow: ["GET /orders"], from: ["spiffe://example.org/service/stock"] }
+"#,
+    )
+    .unwrap();
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let router = axum::Router::new().route("/orders", get(async || "orders"));
+    let app = AuthzLayer::new(policy)
+        .unwrap()
+        .audit_to(Full)
+        .layer(router);
+    let app = MockPeer::id("spiffe://example.org/service/stock")
+        .unwrap()
+        .layer(app);
+    let request = Request::get("/orders").body(Body::empty()).unwrap();
+    assert_eq!(app.oneshot(request).await.unwrap().status(), 403);
+    let counted = snapshotter.snapshot().into_vec();
+    let reasons: Vec<_> = counted
+        .iter()
+        .filter(|(key, ..)| key.key().name() == "spiffe_authz_denied_total")
+        .flat_map(|(key, ..)| key.key().labels())
+        .filter(|label| label.key() == "reason")
+        .map(|label| label.value().to_owned())
+        .collect();
+    assert_eq!(reasons, ["no_record"]);
 }

@@ -276,3 +276,54 @@ async fn a_letter_in_disguise_does_not_pass_by_the_rule_beside_a_capture() {
         assert_eq!(answer(disguised).await, 400, "{disguised}");
     }
 }
+
+#[tokio::test]
+async fn a_literal_in_another_spelling_passes_no_rule_by() {
+    let app = Router::new()
+        .route("/users/@me", get(async || "me").allow(PAYMENTS))
+        .route(
+            "/users/{id}",
+            get(captured).authenticated("any workload may ask"),
+        )
+        .route("/caf%C3%A9", get(async || "café").allow(PAYMENTS))
+        .route(
+            "/{any}",
+            get(captured).authenticated("any workload may ask"),
+        )
+        .build()
+        .unwrap();
+    for (path, payments, stock) in [
+        ("/users/@me", 200, 403),
+        ("/users/%40me", 400, 400),
+        ("/caf%C3%A9", 200, 403),
+        ("/caf%c3%a9", 400, 400),
+        ("/caf%C3%a9", 400, 400),
+        // What no route says is a capture's, in any spelling.
+        ("/users/@you", 200, 200),
+        ("/users/%40you", 200, 200),
+        ("/users/caf%c3%a9", 200, 200),
+        ("/%40me", 200, 200),
+    ] {
+        assert_eq!(
+            status(&app, Some(PAYMENTS), "GET", path).await,
+            payments,
+            "{path}"
+        );
+        assert_eq!(
+            status(&app, Some(STOCK), "GET", path).await,
+            stock,
+            "{path}"
+        );
+    }
+    let error = Router::<()>::new()
+        .route("/@me", get(async || "").allow(PAYMENTS))
+        .route("/users/%40me", get(async || "").allow(PAYMENTS))
+        .build()
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("spell it in one way"), "{error}");
+}
+
+async fn captured(axum::extract::Path(text): axum::extract::Path<String>) -> String {
+    text
+}

@@ -650,3 +650,34 @@ async fn a_policy_in_shadow_is_recorded_where_a_rule_in_code_decides_too() {
         assert_eq!(kept[1]["shadowDecision"], trial);
     }
 }
+
+struct Open;
+
+impl ResourceProvider for Open {
+    type Error = std::convert::Infallible;
+
+    async fn resource(&self, _: &Parts) -> Result<Option<Value>, Self::Error> {
+        Ok(Some(json!({ "open": true })))
+    }
+}
+
+/// A policy beside is judged by what is known, and asks nobody itself.
+#[tokio::test]
+async fn a_policy_beside_reads_the_resource_that_the_enforced_one_asked_for() {
+    let reads = r#"name: a, allow: ["GET /a"], from: [web], when: resource.open"#;
+    let does_not = r#"name: a, allow: ["GET /a"], from: [web]"#;
+    for (enforced, trial) in [(reads, "allow"), (does_not, "undecided")] {
+        let records = Records::default();
+        let layer = AuthzLayer::new(policy(&[enforced]))
+            .unwrap()
+            .beside(shadow(&[reads]))
+            .unwrap()
+            .resources(Open)
+            .audit_to(records.clone());
+        let app = peer(WEB).layer(layer.layer(everything(&Probe::default())));
+        let response = app.oneshot(get("/a", &[])).await.unwrap();
+        assert_eq!(response.status(), 200);
+        let kept = records.take();
+        assert_eq!(kept[1]["shadowDecision"], trial, "{:#}", kept[1]);
+    }
+}

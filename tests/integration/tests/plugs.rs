@@ -127,7 +127,7 @@ async fn a_stream_of_tonics_ends_with_a_status_when_the_trust_in_its_caller_does
     let mut stream = grpc::forever(channel).await.unwrap();
     assert!(stream.message().await.unwrap().is_some());
 
-    own.deny(ALLOWED.parse::<DenyList>().unwrap());
+    own.deny(format!("{ALLOWED}\nend").parse::<DenyList>().unwrap());
     let ended = async {
         loop {
             if let Err(status) = stream.message().await {

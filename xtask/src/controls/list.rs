@@ -1,6 +1,7 @@
 mod bounds;
 mod decisions;
 mod identity;
+mod policy;
 mod secrets;
 mod source;
 mod trust;
@@ -9,12 +10,13 @@ mod withdrawal;
 use super::control::Control;
 
 /// Every control.
-pub(super) const ALL: [&[Control]; 7] = [
+pub(super) const ALL: [&[Control]; 8] = [
     &identity::CONTROLS,
     &trust::CONTROLS,
     &withdrawal::CONTROLS,
     &source::CONTROLS,
     &decisions::CONTROLS,
+    &policy::CONTROLS,
     &secrets::CONTROLS,
     &bounds::CONTROLS,
 ];

@@ -10,6 +10,7 @@ use super::path;
 use super::router::{Router, Target};
 #[cfg(feature = "tonic")]
 use super::rpcs::RpcRules;
+use super::spelling::Spelling;
 use crate::guard::Guard;
 use crate::inventory::Inventory;
 
@@ -57,12 +58,13 @@ pub(super) struct Built {
     pub(super) routes: ::axum::Router,
     pub(super) inventory: Inventory,
     pub(super) guard: Option<Arc<Guard>>,
+    pub(super) spelling: Spelling,
 }
 
 pub(super) fn build(router: Router<()>, guard: Option<Arc<Guard>>) -> Result<Built, InvalidRouter> {
     let mut builder = Builder {
         problems: router.problems,
-        claims: matchit::Router::new(),
+        claims: Spelling::default(),
         guard,
         inventory: Inventory::default(),
     };
@@ -108,6 +110,7 @@ pub(super) fn build(router: Router<()>, guard: Option<Arc<Guard>>) -> Result<Bui
             routes: built,
             inventory: builder.inventory,
             guard: builder.guard,
+            spelling: builder.claims,
         })
     } else {
         Err(InvalidRouter {
@@ -119,7 +122,7 @@ pub(super) fn build(router: Router<()>, guard: Option<Arc<Guard>>) -> Result<Bui
 struct Builder {
     problems: Vec<String>,
     /// The matcher that axum uses, fed beforehand: axum panics where it refuses.
-    claims: matchit::Router<()>,
+    claims: Spelling,
     guard: Option<Arc<Guard>>,
     inventory: Inventory,
 }
@@ -201,11 +204,7 @@ impl Builder {
     }
 
     fn claim(&mut self, path: &str, check: impl FnOnce(&str) -> Result<(), String>) -> bool {
-        let outcome = check(path).and_then(|()| {
-            self.claims
-                .insert(path, ())
-                .map_err(|error| error.to_string())
-        });
+        let outcome = check(path).and_then(|()| self.claims.add(path));
         match outcome {
             Ok(()) => true,
             Err(why) => {

@@ -95,6 +95,7 @@ mod router;
 #[cfg(feature = "tonic")]
 mod rpcs;
 mod service;
+mod spelling;
 
 pub use build::InvalidRouter;
 pub use guard::guard;

@@ -16,6 +16,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::build::Built;
+use super::spelling::Spelling;
 use crate::canonical;
 use crate::decision::{Reason, refuse_not_canonical};
 use crate::guard::Guard;
@@ -26,7 +27,7 @@ use crate::require_id::future::Answer;
 
 /// A guarded router, ready to be served: a Tower service, and no router any more.
 ///
-/// Cloning copies three pointers. It is always ready and never fails.
+/// Cloning copies four pointers. It is always ready and never fails.
 ///
 /// ```no_run
 /// use spiffe_authz::axum::{Router, get};
@@ -45,6 +46,7 @@ pub struct GuardedService {
     routes: ::axum::Router,
     inventory: Arc<Inventory>,
     guard: Option<Arc<Guard>>,
+    spelling: Arc<Spelling>,
 }
 
 impl GuardedService {
@@ -53,6 +55,7 @@ impl GuardedService {
             routes: built.routes,
             inventory: Arc::new(built.inventory),
             guard: built.guard,
+            spelling: Arc::new(built.spelling),
         }
     }
 
@@ -91,6 +94,7 @@ where
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let readable = canonical::check(&request)
             .and_then(|()| canonical::check_undisguised(request.uri().path()))
+            .and_then(|()| self.spelling.check(request.uri().path()))
             .map_err(|why| match &self.guard {
                 Some(guard) => guard.refuse(Head::of(&request), Reason::NotCanonical(why)),
                 None => refuse_not_canonical(&request, why),

@@ -306,6 +306,15 @@ fn threats_authorization_15_47_there_is_one_authority() {
         ("/orders", &["good.test,evil.test"], Some(Kind::Authority)),
         ("/orders", &["user@good.test"], Some(Kind::Authority)),
         ("/orders", &["good.test/x"], Some(Kind::Authority)),
+        ("/orders", &["good.test:"], None),
+        ("/orders", &["[::1]"], None),
+        ("/orders", &["good.test:1:2"], Some(Kind::Authority)),
+        ("/orders", &["good.test:x"], Some(Kind::Authority)),
+        ("/orders", &["[::1]:x"], Some(Kind::Authority)),
+        ("/orders", &["[::1]x"], Some(Kind::Authority)),
+        ("/orders", &["[::1"], Some(Kind::Authority)),
+        ("/orders", &["::1"], Some(Kind::Authority)),
+        ("/orders", &["a[b]"], Some(Kind::Authority)),
         ("http://user@good.test/orders", &[], Some(Kind::Authority)),
     ] {
         assert_eq!(authority(target, hosts), expected, "{target} {hosts:?}");

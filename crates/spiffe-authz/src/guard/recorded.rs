@@ -5,11 +5,11 @@ use std::time::{Instant, SystemTime};
 use spiffe_peer::{EndUser, PeerIdentity};
 
 use super::shared::Guard;
-use crate::audit::{AuditRecord, Tenant, correlation_id};
+use crate::audit::{AuditRecord, Lost, Tenant, correlation_id};
 use crate::decision::Reason;
 use crate::observe;
-use crate::policy::query::Head;
-use crate::policy::{Decision, Policy};
+use crate::policy::query::{Head, Resource};
+use crate::policy::{Decision, Policy, Step};
 use crate::refusal::Refusal;
 use crate::rule::Rule;
 
@@ -49,6 +49,7 @@ impl Guard {
         rule: &Rule,
         judged: Result<(), Reason>,
         policy: &Policy,
+        resource: Resource<'_>,
         begun: Option<Instant>,
     ) -> Result<(), Refusal> {
         let name = rule.to_string();
@@ -62,13 +63,13 @@ impl Guard {
             ..self.blank(head, begun)
         };
         let kept = self.keep(&record);
-        self.beside(head, begun);
+        self.beside(head, resource, begun);
         match refused {
             Some(refusal) => {
                 observe::denied(head, &record);
                 Err(refusal)
             }
-            None => kept.map_err(|_| refusal(head, Reason::NoRecord, None)),
+            None => kept.map_err(|_| without_record(head, record)),
         }
     }
 
@@ -79,6 +80,7 @@ impl Guard {
         head: Head<'_>,
         decision: &Decision<'_>,
         note: Option<&str>,
+        resource: Resource<'_>,
         begun: Option<Instant>,
     ) -> Result<(), Refusal> {
         let errors: Vec<_> = decision
@@ -91,9 +93,9 @@ impl Guard {
         let mut record = self.record(head, decision, begun);
         record.detail = detail.as_deref();
         let kept = self.keep(&record);
-        self.beside(head, begun);
+        self.beside(head, resource, begun);
         if decision.is_allowed() {
-            return kept.map_err(|_| refusal(head, Reason::NoRecord, None));
+            return kept.map_err(|_| without_record(head, record));
         }
         observe::denied(head, &record);
         let reason = decision.refusal_reason();
@@ -106,6 +108,7 @@ impl Guard {
         head: Head<'_>,
         decision: &Decision<'_>,
         why: &str,
+        resource: Resource<'_>,
         begun: Instant,
     ) -> Refusal {
         let mut record = self.record(head, decision, Some(begun));
@@ -113,7 +116,7 @@ impl Guard {
         record.reason = "decision_point";
         record.detail = Some(why);
         let _ = self.keep(&record);
-        self.beside(head, Some(begun));
+        self.beside(head, resource, Some(begun));
         observe::denied(head, &record);
         refusal(head, Reason::DecisionPoint, None)
     }
@@ -141,16 +144,27 @@ impl Guard {
     }
 
     /// Evaluates the policies that are beside the enforced one.
-    fn beside(&self, head: Head<'_>, begun: Option<Instant>) {
+    fn beside(&self, head: Head<'_>, resource: Resource<'_>, begun: Option<Instant>) {
         for source in &self.0.beside {
             let policy = source.now();
             let mut query = head.query();
             query.trailing_slash = self.0.trailing_slash;
-            let decision = policy.decide(&query);
-            let mut record = self.record(head, &decision, begun);
+            query.resource = resource;
+            let mut record = match policy.step(&query) {
+                Step::Decided(decision) => self.record(head, &decision, begun),
+                Step::NeedsResource => AuditRecord {
+                    decision: "allow",
+                    policy: policy.name(),
+                    generation: policy.generation(),
+                    shadow_decision: Some("undecided"),
+                    detail: Some("the enforced policy did not ask for the resource"),
+                    ..self.blank(head, begun)
+                },
+            };
             record.reason = "shadow";
+            observe::decided(&record);
             // A record in shadow holds nobody up.
-            let _ = self.keep(&record);
+            let _ = self.store(&record);
         }
     }
 
@@ -207,12 +221,20 @@ impl Guard {
         }
     }
 
-    fn keep(&self, record: &AuditRecord<'_>) -> Result<(), crate::audit::Lost> {
-        observe::decided(record);
-        match &self.0.sink {
-            Some(sink) => sink.record(record),
-            None => Ok(()),
+    /// Keeps a record, and tells of it. An allow whose record is lost is none: see [`without_record`].
+    fn keep(&self, record: &AuditRecord<'_>) -> Result<(), Lost> {
+        let kept = self.store(record);
+        if kept.is_ok() || record.decision == "deny" {
+            observe::decided(record);
         }
+        kept
+    }
+
+    fn store(&self, record: &AuditRecord<'_>) -> Result<(), Lost> {
+        self.0
+            .sink
+            .as_ref()
+            .map_or(Ok(()), |sink| sink.record(record))
     }
 }
 
@@ -224,6 +246,19 @@ fn shortened(path: &str) -> &str {
 
 fn word(allowed: bool) -> &'static str {
     if allowed { "allow" } else { "deny" }
+}
+
+/// Refuses what was allowed, since the record of that is lost.
+fn without_record(head: Head<'_>, lost: AuditRecord<'_>) -> Refusal {
+    let refusal = refusal(head, Reason::NoRecord, None);
+    let record = AuditRecord {
+        decision: "deny",
+        reason: refusal.reason(),
+        ..lost
+    };
+    observe::decided(&record);
+    observe::denied(head, &record);
+    refusal
 }
 
 fn refusal(head: Head<'_>, reason: Reason, rule: Option<&str>) -> Refusal {

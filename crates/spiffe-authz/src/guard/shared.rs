@@ -90,17 +90,20 @@ impl Guard {
             query.resource = Resource::NotAsked;
         }
         let step = policy.step(&query);
+        let resource = query.resource;
         if let Scope::KeepingOut(rule) = scope {
-            return self.enter_by(head, rule, policy, &step, clock);
+            return self.enter_by(head, rule, policy, &step, resource, clock);
         }
         match &step {
             Step::NeedsResource => Entry::Waits,
             Step::Decided(decision) if !decision.is_allowed() => {
-                Entry::at_once(self.conclude(head, decision, None, clock))
+                Entry::at_once(self.conclude(head, decision, None, resource, clock))
             }
             Step::Decided(_) if self.waits_after_allow() => Entry::Waits,
             Step::Decided(_) if clock.is_none() => Entry::Allowed,
-            Step::Decided(decision) => Entry::at_once(self.conclude(head, decision, None, clock)),
+            Step::Decided(decision) => {
+                Entry::at_once(self.conclude(head, decision, None, resource, clock))
+            }
         }
     }
 
@@ -113,11 +116,12 @@ impl Guard {
         rule: &Rule,
         policy: &Policy,
         step: &Step<'_>,
+        resource: Resource<'_>,
         clock: Option<Instant>,
     ) -> Entry {
         let waits = match step {
             Step::Decided(decision) if decision.is_kept_out() => {
-                return Entry::at_once(self.conclude(head, decision, None, clock));
+                return Entry::at_once(self.conclude(head, decision, None, resource, clock));
             }
             Step::Decided(_) => self.waits_after_allow(),
             Step::NeedsResource => true,
@@ -125,7 +129,9 @@ impl Guard {
         match rule.judge(head.peer) {
             Ok(()) if waits => Entry::Waits,
             Ok(()) if clock.is_none() => Entry::Allowed,
-            judged => Entry::at_once(self.conclude_rule(head, rule, judged, policy, clock)),
+            judged => {
+                Entry::at_once(self.conclude_rule(head, rule, judged, policy, resource, clock))
+            }
         }
     }
 
@@ -164,12 +170,18 @@ impl Guard {
         // Whoever has waited may have lost the identity meanwhile.
         self.holds(head, policy, begun)?;
         let concluded = match (objection, scope) {
-            (Some(why), _) => Err(self.object(head, &decision, &why, begun)),
+            (Some(why), _) => Err(self.object(head, &decision, &why, query.resource, begun)),
             (None, Scope::KeepingOut(rule)) if !decision.is_kept_out() => {
                 let judged = rule.judge(head.peer);
-                self.conclude_rule(head, rule, judged, policy, Some(begun))
+                self.conclude_rule(head, rule, judged, policy, query.resource, Some(begun))
             }
-            (None, _) => self.conclude(head, &decision, note.as_deref(), Some(begun)),
+            (None, _) => self.conclude(
+                head,
+                &decision,
+                note.as_deref(),
+                query.resource,
+                Some(begun),
+            ),
         };
         if concluded.is_err() && is_across_tenants(head, resource.as_ref()) {
             observe::denied_across_tenants(policy.name());

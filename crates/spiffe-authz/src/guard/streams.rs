@@ -24,9 +24,12 @@ use crate::rule::Rule;
 ///
 /// Made by [`AuthzLayer::streams`](super::AuthzLayer::streams) and put outside that layer. Whenever
 /// the policy is replaced, or the identity expires or is withdrawn, each request that has no whole
-/// answer yet is decided again. Where the outcome is a refusal, a request without an answer gets it; a gRPC stream ends with `PERMISSION_DENIED`
-/// or `UNAUTHENTICATED`, any other body (that of gRPC-Web too, which carries its status in frames that an
-/// inner layer writes) with an error, which resets the stream or closes the connection.
+/// answer yet is decided again. Where the outcome is a refusal, a request without an answer gets it; a
+/// gRPC stream ends with `PERMISSION_DENIED` or `UNAUTHENTICATED`, any other body (that of gRPC-Web too,
+/// which carries its status in frames that an inner layer writes) with an error, which resets the stream
+/// or closes the connection. The answer is the usual one, whatever
+/// [`AuthzLayer::refuse_with`](super::AuthzLayer::refuse_with) says. A connection that was upgraded, as
+/// to a WebSocket, has had its answer and is not cut.
 ///
 /// A body that nobody reads from is not cut before somebody does: nothing flows meanwhile.
 ///

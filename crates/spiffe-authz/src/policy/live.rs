@@ -158,6 +158,8 @@ impl Shared {
         match loaded {
             Ok(policy) => {
                 tracing::info!(target: "spiffe_authz", policy = policy.name(), generation = policy.generation(), "a new policy is in force");
+                // An alarm was raised under the name of the policy before, which may be another.
+                observe::stale(self.status.borrow().policy.name(), false);
                 observe::stale(policy.name(), false);
                 self.status.send_replace(PolicyStatus {
                     policy,

@@ -111,7 +111,17 @@ async fn threats_54_a_bad_file_stays_visible_until_it_is_mended() {
     assert!(mended.policy().generation() > generation);
     assert_eq!(status(server.address, &head("GET /b")).await, 200);
     #[cfg(feature = "metrics")]
-    assert_eq!(gauge::stale("stays-visible"), Some(0.0));
+    {
+        assert_eq!(gauge::stale("stays-visible"), Some(0.0));
+
+        // The alarm ends with a policy of another name too. Looking resets what it looks at.
+        let refused = replaced(&live, &directory, "no policy").await;
+        assert!(refused.refused().is_some());
+        let renamed = text(&[A]).replace("name: test", "name: renamed");
+        let renamed = replaced(&live, &directory, &renamed).await;
+        assert!(renamed.refused().is_none());
+        assert_eq!(gauge::stale("stays-visible"), Some(0.0));
+    }
 
     // At the start there is no last good one.
     assert!(LivePolicy::follow(Policy::loader(), directory.path().join("absent")).is_err());
@@ -369,6 +379,27 @@ async fn threats_57_a_request_is_decided_by_one_generation() {
     let seen: std::collections::HashSet<_> =
         records.iter().map(|record| &record["policy"]).collect();
     assert!(seen.len() > 1, "requests met several generations");
+}
+
+#[tokio::test]
+async fn threats_57_what_one_policy_has_found_out_of_a_peer_is_nothing_to_another() {
+    let let_in = |id: &str| {
+        let rule = format!(r#"name: a, allow: ["GET /a"], from: ["{id}"]"#);
+        AuthzLayer::new(policy(&[&rule])).unwrap()
+    };
+    let (web, probe) = (peer(WEB), Probe::default());
+    let [web_only, batch_only] = [WEB, BATCH].map(|id| web.layer(let_in(id).layer(probe.clone())));
+    // By turns, as one connection meets two policies: both are alike but for whom they let in.
+    for _ in 0..3 {
+        for (app, expected) in [(&web_only, 200), (&batch_only, 403)] {
+            let request = Request::get("/a").body(Body::empty()).unwrap();
+            assert_eq!(
+                app.clone().oneshot(request).await.unwrap().status(),
+                expected
+            );
+        }
+    }
+    assert_eq!(probe.calls(), 3);
 }
 
 #[tokio::test]

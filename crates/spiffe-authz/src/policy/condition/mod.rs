@@ -166,6 +166,15 @@ impl Condition {
         &self.0.unanchored
     }
 
+    /// The memory that its regular expressions are taken to need, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        let weights = self.0.slots.iter().map(|slot| match slot {
+            Slot::Pattern(pattern) => pattern.weight(),
+            _ => 0,
+        });
+        weights.sum()
+    }
+
     fn reads(&self, what: impl Fn(&Slot) -> bool) -> bool {
         self.0.slots.iter().any(what)
     }

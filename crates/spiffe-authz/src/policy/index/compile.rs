@@ -20,6 +20,7 @@ impl Index {
             model,
             own,
             callers: CallersBuilder::default(),
+            expressions: 0,
             problems: Vec::new(),
         };
         let groups: Vec<_> = model
@@ -64,8 +65,13 @@ struct Compiler<'a> {
     model: &'a Model,
     own: Option<&'a TrustDomain>,
     callers: CallersBuilder,
+    /// The memory that regular expressions are taken to need so far, in bytes.
+    expressions: usize,
     problems: Vec<Problem>,
 }
+
+/// The most memory that the regular expressions of a policy may take together, in bytes.
+const MAX_EXPRESSIONS: usize = 64 * 1024 * 1024;
 
 impl Compiler<'_> {
     fn group(&mut self, patterns: &[CallerPattern], at: Spot) -> GroupId {
@@ -123,6 +129,9 @@ impl Compiler<'_> {
 
     fn condition(&mut self, rule: &RuleModel) -> Option<Condition> {
         let source = rule.when.as_ref()?;
+        if self.expressions > MAX_EXPRESSIONS {
+            return None;
+        }
         let (path, some_path) = in_all(rule.actions.iter().map(|action| action.path.captures()));
         let patterns = patterns(self.model, &rule.from);
         let (id, some_id) = in_all(patterns.iter().map(|pattern| pattern.captures()));
@@ -134,7 +143,16 @@ impl Compiler<'_> {
             users: !self.model.users.is_empty(),
         };
         match Condition::compile(&source.text, &scope) {
-            Ok(condition) => Some(condition),
+            Ok(condition) => {
+                self.expressions = self.expressions.saturating_add(condition.weight());
+                if self.expressions > MAX_EXPRESSIONS {
+                    let message = format!(
+                        "from here on the regular expressions of this policy take more than {MAX_EXPRESSIONS} bytes; write fewer or smaller ones: `\\w` and `\\d` are all of Unicode, `[a-z0-9]` is small"
+                    );
+                    self.problems.push(Problem::new(source.at, message));
+                }
+                Some(condition)
+            }
             Err(problem) => {
                 let at = within(source.at, problem.line, problem.column);
                 self.problems.push(Problem::new(at, problem.message));

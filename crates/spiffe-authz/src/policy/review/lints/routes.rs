@@ -45,7 +45,14 @@ impl Survey<'_> {
                     self.about_rule("other-route", rule, action.at, message);
                 }
                 if rule.effect == Effect::Allow && !rule.shadow {
-                    covered.extend(met);
+                    let new = met.into_iter().filter(|index| {
+                        !covered.contains(index)
+                            && routes
+                                .get(*index)
+                                .is_some_and(|(route, _)| inventory.leads_to(route, action))
+                    });
+                    let new: Vec<_> = new.collect();
+                    covered.extend(new);
                 }
             }
             if !alive {

@@ -32,6 +32,16 @@ fn routes_that_no_rule_speaks_of_and_rules_that_meet_none() {
 
     let found = kinds(&load(&rule("orders", "GET /orders/**", "")), Some(ROUTES));
     assert_eq!(found, ["uncovered-route"]);
+    let special = format!(
+        "{}{}",
+        rule("orders", "GET /orders/special", ""),
+        rule("files", "GET /files/{a}/{b}", "")
+    );
+    assert_eq!(
+        kinds(&load(&special), Some(ROUTES)),
+        ["uncovered-route"],
+        "`/orders/special` is a route of its own"
+    );
     let denied = whole.replace("files, allow", "files, deny");
     assert_eq!(
         kinds(&load(&denied), Some(ROUTES)),
