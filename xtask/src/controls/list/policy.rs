@@ -105,8 +105,8 @@ pub(super) const CONTROLS: [Control; 25] = [
         without: "what one policy remembers of a peer is taken by the next one",
         edits: &[Edit {
             file: INDEX,
-            text: "known.and_then(|known| known.0.iter().find(|(of, _)| *of == self.generation));",
-            replacement: "known.and_then(|known| known.0.first());",
+            text: "known.find(|(of, _)| *of == self.generation)?;",
+            replacement: "known.next()?;",
         }],
         test: of_crate(
             "spiffe-authz",
@@ -120,8 +120,8 @@ pub(super) const CONTROLS: [Control; 25] = [
         without: "a rule for GET says nothing of HEAD",
         edits: &[Edit {
             file: ACTIONS,
-            text: "                if method == Some(HEAD) {",
-            replacement: "                if method == Some(HEAD) && method.is_none() {",
+            text: "if method == Some(HEAD) { GET } else { EVERY };",
+            replacement: "EVERY;",
         }],
         test: of_crate("spiffe-authz", "threats", HEAD),
     },
@@ -131,13 +131,8 @@ pub(super) const CONTROLS: [Control; 25] = [
         without: "a rule for HEAD lets GET in",
         edits: &[Edit {
             file: ACTIONS,
-            text: r"                if method == Some(HEAD) {
-                    take(GET);",
-            replacement: r"                if method == Some(GET) {
-                    take(HEAD);
-                }
-                if method == Some(HEAD) {
-                    take(GET);",
+            text: "if method == Some(HEAD) { GET } else { EVERY };",
+            replacement: "match method { Some(GET) => HEAD, Some(HEAD) => GET, _ => EVERY };",
         }],
         test: of_crate("spiffe-authz", "threats", HEAD),
     },
@@ -279,13 +274,8 @@ pub(super) const CONTROLS: [Control; 25] = [
         without: "an identity that ends while the decision waits passes",
         edits: &[Edit {
             file: SHARED,
-            text: r"            && !peer.is_current()
-        {
-            return Err(",
-            replacement: r"            && !peer.is_current()
-            && head.method == http::Method::CONNECT
-        {
-            return Err(",
+            text: "        self.holds(head, policy, begun)?;\n        let concluded",
+            replacement: "        let concluded",
         }],
         test: of_crate(
             "spiffe-authz",
@@ -408,10 +398,8 @@ pub(super) const CONTROLS: [Control; 25] = [
         without: "a guard takes a policy in shadow without a word",
         edits: &[Edit {
             file: LAYER,
-            text: r"        if policy.with(Policy::is_shadow) {
-            let policy",
-            replacement: r"        if policy.with(Policy::is_shadow) && policy.with(|policy| policy.name().is_empty()) {
-            let policy",
+            text: "        if policy.now().is_shadow() {\n            let policy",
+            replacement: "        if policy.now().name().is_empty() {\n            let policy",
         }],
         test: of_crate(
             "spiffe-authz",
