@@ -48,7 +48,7 @@ pub(crate) fn decide<B>(
 ) -> Result<(), Refusal> {
     let judged = match peer(request) {
         Some(peer) if !peer.is_current() => Err(Reason::EndedIdentity),
-        peer => rule.judge(peer),
+        peer => rule.judge(peer, None),
     };
     judged.map_err(|reason| refuse(request, Some(rule), place, reason))
 }

@@ -45,6 +45,27 @@ pub struct Route {
     /// Whether the policy decides there, and no rule in code.
     #[serde(default = "yes")]
     by_policy: bool,
+    /// The rule in code, where that decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rule: Option<RuleInCode>,
+}
+
+/// A rule in code, as far as a reader of an inventory wants to know it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RuleInCode {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ids: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) principals: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) denied: Vec<String>,
+    /// Why any verified identity will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) authenticated: Option<String>,
+    /// Why everybody may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) anyone: Option<String>,
 }
 
 fn yes() -> bool {
@@ -58,11 +79,12 @@ impl Inventory {
     }
 
     #[cfg(feature = "axum")]
-    pub(crate) fn add(&mut self, method: &str, path: &str, by_policy: bool) {
+    pub(crate) fn add(&mut self, method: &str, path: &str, rule: Option<RuleInCode>) {
         self.routes.push(Route {
             method: method.to_owned(),
             path: path.to_owned(),
-            by_policy,
+            by_policy: rule.is_none(),
+            rule,
         });
     }
 
@@ -71,21 +93,11 @@ impl Inventory {
     /// # Errors
     ///
     /// [`InvalidPolicy`] with every route that is left to the policy and that none of its rules allows
-    /// anybody to use, and with every rule that meets no route.
+    /// anybody to use, with every principal that a rule in code names and the policy does not, and with
+    /// every rule that meets no route.
     pub fn check(&self, policy: &Policy) -> Result<(), InvalidPolicy> {
         let rules = &policy.model().rules;
-        let uncovered = self.routes.iter().filter(|route| {
-            let mut allows = rules
-                .iter()
-                .filter(|rule| rule.effect == Effect::Allow && !rule.shadow);
-            route.by_policy
-                && !allows.any(|rule| {
-                    rule.actions
-                        .iter()
-                        .any(|action| self.leads_to(route, action))
-                })
-        });
-        let uncovered = uncovered.map(|route| {
+        let uncovered = self.uncovered(policy).map(|route| {
             Problem::plain(format!(
                 "no rule of the policy `{}` allows anybody {route}: write one, or a rule in code",
                 policy.name()
@@ -106,7 +118,10 @@ impl Inventory {
                 ),
             )
         });
-        let problems: Vec<_> = uncovered.chain(dead).collect();
+        let problems: Vec<_> = uncovered
+            .chain(self.unknown_principals(policy))
+            .chain(dead)
+            .collect();
         if problems.is_empty() {
             Ok(())
         } else {
@@ -141,10 +156,46 @@ impl Inventory {
     }
 }
 
+impl Inventory {
+    /// Every route that is left to the policy and that none of its rules allows anybody to use.
+    pub fn uncovered(&self, policy: &Policy) -> impl Iterator<Item = &Route> {
+        let rules = &policy.model().rules;
+        self.routes.iter().filter(move |route| {
+            let mut allows = rules
+                .iter()
+                .filter(|rule| rule.effect == Effect::Allow && !rule.shadow);
+            let leads = |action| self.leads_to(route, action);
+            route.by_policy && !allows.any(|rule| rule.actions.iter().any(leads))
+        })
+    }
+
+    /// The principals that rules in code name, each with its route.
+    pub(crate) fn principals(&self) -> impl Iterator<Item = (&Route, &String)> {
+        self.routes.iter().flat_map(|route| {
+            let rule = route.rule.iter();
+            rule.flat_map(move |rule| rule.principals.iter().map(move |name| (route, name)))
+        })
+    }
+
+    fn unknown_principals(&self, policy: &Policy) -> impl Iterator<Item = Problem> {
+        self.principals().filter_map(|(route, name)| {
+            let why = policy.unknown_principal(name)?;
+            Some(Problem::plain(format!(
+                "the rule in code at {route}: {why}"
+            )))
+        })
+    }
+}
+
 /// A segment of a path: `None` is one that no literal is equal to.
 type Part<'a> = Option<Cow<'a, str>>;
 
 impl Route {
+    /// The rule in code, where that decides.
+    pub(crate) fn rule(&self) -> Option<&RuleInCode> {
+        self.rule.as_ref()
+    }
+
     /// The method, `*` for every one.
     #[must_use]
     pub fn method(&self) -> &str {

@@ -40,6 +40,7 @@
 //! |---|---|---|---|
 //! | [guarded router](axum), `build` | handlers, each with a rule in code | the route, as the router chooses it | anything but peer, route and method |
 //! | [guarded router](axum), [`bind`](axum::Router::bind) | the same, and a [policy] | a rule in code at its route; elsewhere the policy | – |
+//! | [`authorize`] | a tonic service, each RPC with a rule beside it | that rule; the same router | anything but peer and RPC |
 //! | [`guard`](axum::guard) | a finished `axum::Router` | the policy, by the path as it arrived | which routes there are: no coverage is checked |
 //! | [`AuthzLayer`] | any Tower service: tonic's server, hyper, a router | the policy, by the path as it arrived | which routes there are; what is added outside it |
 //! | [`RequireIdLayer`] | any Tower service, mostly a `MethodRouter` | one rule, whatever the path | the path; routes that are added after it |
@@ -111,6 +112,44 @@
 //! # }
 //! ```
 //!
+//! A tonic service whose RPCs have their rules beside them (a method without one does not compile), on
+//! tonic's own server; [`grpc`] has more of it:
+//!
+//! ```
+//! # #[cfg(feature = "tonic")] {
+//! use spiffe_authz::axum::Router;
+//! use tonic::{Request, Response, Status};
+//! use tonic_health::pb::health_server::{Health, HealthServer};
+//! use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+//!
+//! struct Own;
+//!
+//! #[spiffe_authz::authorize(HealthServer)]
+//! #[tonic::async_trait]
+//! impl Health for Own {
+//!     #[permit("spiffe://example.org/ns/ops/**")]
+//!     async fn check(&self, _: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
+//!         Ok(Response::new(HealthCheckResponse { status: 1 }))
+//!     }
+//!
+//!     type WatchStream = tokio_stream::Empty<Result<HealthCheckResponse, Status>>;
+//!
+//!     #[permit(authenticated, because = "it says nothing but that the server runs")]
+//!     async fn watch(&self, _: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
+//!         Ok(Response::new(tokio_stream::empty()))
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let app = Router::new().authorized(Own, HealthServer::new).build()?;
+//! let server = tonic::transport::Server::builder().add_routes(app.into());
+//! # let _ = server;
+//! # Ok(())
+//! # }
+//! # main().unwrap();
+//! # }
+//! ```
+//!
 //! A policy around a tonic server:
 //!
 //! ```
@@ -162,7 +201,7 @@
 //! | feature | gives |
 //! |---|---|
 //! | `axum` (default) | the guarded router and `guard`, module `axum` |
-//! | `tonic` (default) | rules for the RPCs of tonic services on the guarded router |
+//! | `tonic` (default) | rules for the RPCs of tonic services: annotations, tables, the guarded router; module `grpc` |
 //! | `metrics` | counters and a gauge through the `metrics` facade |
 //! | `mock` | `MockPeer`, a peer without TLS for tests of handlers |
 //! | `confusables` | among the lints of [`policy::review`], names that look like others |
@@ -174,6 +213,8 @@ pub mod audit;
 pub mod axum;
 pub mod canonical;
 mod decision;
+#[cfg(feature = "tonic")]
+pub mod grpc;
 pub mod guard;
 mod inventory;
 mod log_identity;
@@ -194,3 +235,5 @@ pub use policy::Policy;
 pub use refusal::Refusal;
 pub use require_id::{RequireId, RequireIdLayer};
 pub use rule::{InvalidRule, Rule};
+#[cfg(feature = "tonic")]
+pub use spiffe_authz_macros::authorize;

@@ -5,7 +5,10 @@ use spiffe_peer::parse::InvalidId;
 use spiffe_peer::{IdPattern, InvalidPattern, PeerIdentity, parse};
 
 use crate::decision::Reason;
+#[cfg(feature = "axum")]
+use crate::inventory::RuleInCode;
 use crate::patterns::IdPatterns;
+use crate::policy::Policy;
 
 /// Who may call.
 ///
@@ -34,8 +37,18 @@ struct Said {
 #[derive(Debug, Clone)]
 enum Callers {
     Ids(Vec<IdPattern>),
-    Authenticated { because: String },
-    Anyone { because: String },
+    /// Those, and whoever the policy knows by one of these names.
+    #[cfg(feature = "axum")]
+    Named {
+        ids: Vec<IdPattern>,
+        principals: Vec<String>,
+    },
+    Authenticated {
+        because: String,
+    },
+    Anyone {
+        because: String,
+    },
 }
 
 impl Rule {
@@ -79,6 +92,24 @@ impl Rule {
             // No pattern without its scheme: the message shows what was written.
             prefix => Self::allow(format!("{name}{prefix}/**")),
         }
+    }
+
+    /// Lets in peers by ID patterns, and by names that a policy gives them.
+    #[cfg(feature = "axum")]
+    pub(crate) fn allow_named(
+        ids: IdPatterns,
+        principals: Vec<String>,
+        has_policy: bool,
+    ) -> Result<Self, InvalidRule> {
+        let ids = match ids.is_empty() {
+            true => Vec::new(),
+            false => at_least_one(ids)?,
+        };
+        if !has_policy {
+            let problems = vec![Problem::NoPolicy(principals.join("`, `"))];
+            return Err(InvalidRule { problems });
+        }
+        Ok(Self::of(Callers::Named { ids, principals }))
     }
 
     /// Lets in exactly these IDs; a text with a wildcard is refused.
@@ -137,12 +168,18 @@ impl Rule {
     pub fn because(&self) -> Option<&str> {
         match &self.0.callers {
             Callers::Ids(_) => None,
+            #[cfg(feature = "axum")]
+            Callers::Named { .. } => None,
             Callers::Authenticated { because } | Callers::Anyone { because } => Some(because),
         }
     }
 
-    /// Judges a peer whose identity is known to be current.
-    pub(crate) fn judge(&self, peer: Option<&PeerIdentity>) -> Result<(), Reason> {
+    /// Judges a peer whose identity is known to be current. Names are those that this policy gives.
+    pub(crate) fn judge(
+        &self,
+        peer: Option<&PeerIdentity>,
+        policy: Option<&Policy>,
+    ) -> Result<(), Reason> {
         if let Some(peer) = peer
             && self.0.denied.iter().any(|pattern| peer.matches(pattern))
         {
@@ -155,8 +192,15 @@ impl Rule {
             {
                 Ok(())
             }
-            (Callers::Ids(_), Some(_)) => Err(Reason::NotAllowed),
-            (Callers::Ids(_) | Callers::Authenticated { .. }, None) => Err(Reason::NoIdentity),
+            #[cfg(feature = "axum")]
+            (Callers::Named { ids, principals }, Some(peer))
+                if ids.iter().any(|pattern| peer.matches(pattern))
+                    || policy.is_some_and(|policy| policy.knows(peer, principals)) =>
+            {
+                Ok(())
+            }
+            (_, Some(_)) => Err(Reason::NotAllowed),
+            (_, None) => Err(Reason::NoIdentity),
         }
     }
 }
@@ -190,6 +234,30 @@ fn reason(because: String) -> Result<String, InvalidRule> {
     }
 }
 
+#[cfg(feature = "axum")]
+impl Rule {
+    /// The rule as an inventory shows it.
+    pub(crate) fn written(&self) -> RuleInCode {
+        let texts = |patterns: &[IdPattern]| patterns.iter().map(ToString::to_string).collect();
+        let mut written = RuleInCode {
+            denied: texts(&self.0.denied),
+            ..RuleInCode::default()
+        };
+        match &self.0.callers {
+            Callers::Ids(ids) => written.ids = texts(ids),
+            Callers::Named {
+                ids, principals, ..
+            } => {
+                written.ids = texts(ids);
+                written.principals.clone_from(principals);
+            }
+            Callers::Authenticated { because } => written.authenticated = Some(because.clone()),
+            Callers::Anyone { because } => written.anyone = Some(because.clone()),
+        }
+        written
+    }
+}
+
 /// The callers, never the reason: bounded, for events.
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -205,6 +273,20 @@ impl fmt::Display for Rule {
         };
         match &self.0.callers {
             Callers::Ids(patterns) => list(f, patterns)?,
+            #[cfg(feature = "axum")]
+            Callers::Named {
+                ids, principals, ..
+            } => {
+                list(f, ids)?;
+                let first = if ids.is_empty() { "" } else { ", " };
+                match principals.as_slice() {
+                    [] => {}
+                    [name] => write!(f, "{first}principal `{name}`")?,
+                    [name, more @ ..] => {
+                        write!(f, "{first}principal `{name}` and {} more", more.len())?;
+                    }
+                }
+            }
             Callers::Authenticated { .. } => f.write_str("authenticated")?,
             Callers::Anyone { .. } => f.write_str("anyone")?,
         }
@@ -237,6 +319,8 @@ enum Problem {
     NoReason,
     #[cfg(feature = "axum")]
     Mixed,
+    #[cfg(feature = "axum")]
+    NoPolicy(String),
 }
 
 impl InvalidRule {
@@ -270,6 +354,11 @@ impl fmt::Display for InvalidRule {
                 Problem::NoIds => f.write_str("the rule names nobody: give at least one ID")?,
                 Problem::NoReason => f.write_str(
                     "a rule that asks for no particular ID says why: the reason is blank",
+                )?,
+                #[cfg(feature = "axum")]
+                Problem::NoPolicy(principals) => write!(
+                    f,
+                    "it speaks of `{principals}` of a policy, and there is none: give it to `bind`, in place of `build`"
                 )?,
                 #[cfg(feature = "axum")]
                 Problem::Mixed => f.write_str(

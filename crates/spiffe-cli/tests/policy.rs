@@ -497,6 +497,63 @@ fn graph_draws_three_ways() {
 }
 
 #[test]
+fn graph_draws_the_rules_in_code_of_a_service() {
+    let scratch = Scratch::new();
+    let file = scratch.file("policy.yaml", POLICY);
+    let routes = scratch.file(
+        "routes.json",
+        r#"[
+            { "method": "POST", "path": "/orders.v1.Orders/Pay", "by_policy": true },
+            { "method": "POST", "path": "/orders.v1.Orders/Create", "by_policy": false,
+              "rule": { "ids": ["spiffe://example.org/ns/batch/**"], "principals": ["shop", "nobody"] } },
+            { "method": "POST", "path": "/orders.v1.Orders/List", "by_policy": false,
+              "rule": { "authenticated": "any workload may", "denied": ["spiffe://example.org/ns/old/**"] } }
+        ]"#,
+    );
+    let graph = |format| run(&["graph", &file, "--routes", &routes, "--format", format]);
+    let (status, table, _) = graph("markdown");
+    assert_eq!(status, 0);
+    let line = |action: &str, caller: &str| {
+        let mut lines = table.lines();
+        lines.any(|line| line.contains(action) && line.contains(caller))
+    };
+    let (create, list) = (
+        "`POST /orders.v1.Orders/Create`",
+        "`POST /orders.v1.Orders/List`",
+    );
+    assert!(line(create, "`example.org/ns/batch/**`"), "{table}");
+    assert!(
+        line(create, "`shop`") && line(create, "`nobody`"),
+        "{table}"
+    );
+    assert!(line(list, "`authenticated`"), "{table}");
+    assert!(line(list, "`example.org/ns/old/**`"), "{table}");
+    assert!(
+        !line("`POST /orders.v1.Orders/Pay`", ""),
+        "the policy speaks of that one: {table}"
+    );
+    assert!(
+        graph("svg")
+            .1
+            .contains("in code: POST /orders.v1.Orders/Create")
+    );
+    assert!(
+        graph("dot")
+            .1
+            .contains("in code: POST /orders.v1.Orders/Create")
+    );
+
+    let bad = scratch.file(
+        "bad.json",
+        r#"[{ "method": "GET", "path": "/", "rule": { "who": [] } }]"#,
+    );
+    assert_eq!(
+        run(&["graph", &file, "--routes", &bad, "--format", "svg"]).0,
+        2
+    );
+}
+
+#[test]
 fn hostile_files_are_refused_by_every_command() {
     let scratch = Scratch::new();
     let large = scratch.path("large.yaml");

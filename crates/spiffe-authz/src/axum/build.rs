@@ -86,7 +86,9 @@ pub(super) fn build(router: Router<()>, guard: Option<Arc<Guard>>) -> Result<Bui
             }
             #[cfg(feature = "tonic")]
             Target::Rpcs(rpcs, mount) => {
-                let deciders = rpcs.into_deciders(&path, &mut builder.problems);
+                let mut problems = Vec::new();
+                let deciders = rpcs.into_deciders(&path, builder.guard.is_some(), &mut problems);
+                builder.problems.append(&mut problems);
                 let everything = format!("{path}/{{*rpc}}");
                 if builder.claim(&everything, path::check_route) {
                     built = mount(built, &everything, builder.rpcs(deciders));
@@ -147,7 +149,7 @@ impl Builder {
                 continue;
             }
             seen.push(method.name);
-            match method.draft.into_decider() {
+            match method.draft.into_decider(self.guard.is_some()) {
                 Ok(decider) => {
                     let name = if method.name == ANY { "*" } else { method.name };
                     for path in paths {
@@ -185,13 +187,17 @@ impl Builder {
     }
 
     fn enter(&mut self, place: &str, method: &str, path: &str, decider: &Decider) {
-        let by_policy = matches!(decider, Decider::Policy);
+        let rule = match decider {
+            Decider::Rule(rule) => Some(rule.written()),
+            Decider::Policy => None,
+        };
+        let by_policy = rule.is_none();
         if by_policy && self.guard.is_none() {
             self.problems.push(format!(
                 "{place}: a policy is to decide, and there is none: give it to `bind`, in place of `build`"
             ));
         }
-        self.inventory.add(method, path, by_policy);
+        self.inventory.add(method, path, rule);
     }
 
     fn claim_all_below(&mut self, prefix: &str) -> bool {

@@ -10,7 +10,8 @@ pub(super) struct Draft {
 
 #[derive(Debug)]
 enum Callers {
-    Ids(IdPatterns),
+    /// ID patterns, and names of principals.
+    These(IdPatterns, Vec<String>),
     Authenticated(String),
     Anyone(String),
     Policy,
@@ -26,7 +27,12 @@ pub(super) enum Decider {
 
 impl Draft {
     pub(super) fn ids(ids: IdPatterns) -> Self {
-        Self::of(Callers::Ids(ids))
+        Self::of(Callers::These(ids, Vec::new()))
+    }
+
+    #[cfg(feature = "tonic")]
+    pub(super) fn principal(name: String) -> Self {
+        Self::of(Callers::These(IdPatterns::default(), vec![name]))
     }
 
     pub(super) fn authenticated(because: String) -> Self {
@@ -51,9 +57,10 @@ impl Draft {
     /// Adds what was written of the same route or RPC later: IDs add up, everything else is a mistake.
     pub(super) fn and(self, more: Self) -> Self {
         let callers = match (self.callers, more.callers) {
-            (Callers::Ids(mut ids), Callers::Ids(more)) => {
+            (Callers::These(mut ids, mut principals), Callers::These(more, named)) => {
                 ids.append(more);
-                Callers::Ids(ids)
+                principals.extend(named);
+                Callers::These(ids, principals)
             }
             _ => Callers::Mixed,
         };
@@ -66,9 +73,11 @@ impl Draft {
         self
     }
 
-    pub(super) fn into_decider(self) -> Result<Decider, InvalidRule> {
+    /// Judges it. Principals are those of the policy that is in force when the rule is asked.
+    pub(super) fn into_decider(self, has_policy: bool) -> Result<Decider, InvalidRule> {
         let rule = match self.callers {
-            Callers::Ids(ids) => Rule::allow(ids),
+            Callers::These(ids, principals) if principals.is_empty() => Rule::allow(ids),
+            Callers::These(ids, principals) => Rule::allow_named(ids, principals, has_policy),
             Callers::Authenticated(because) => Rule::authenticated(because),
             Callers::Anyone(because) => Rule::anyone(because),
             Callers::Policy if self.denied.is_empty() => return Ok(Decider::Policy),

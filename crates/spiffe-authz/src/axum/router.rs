@@ -14,6 +14,8 @@ use super::path;
 #[cfg(feature = "tonic")]
 use super::rpcs::{MountRpcs, Rpcs, mount_rpcs};
 use super::service::GuardedService;
+#[cfg(feature = "tonic")]
+use crate::grpc::Authorized;
 use crate::guard::AuthzLayer;
 use crate::policy::PolicySource;
 
@@ -80,8 +82,10 @@ where
     ///
     /// The RPC is compared as the service compares it: byte by byte. An RPC without a rule is denied
     /// before its message is decoded, and so is a path below the service that names no RPC.
+    ///
+    /// The rules are written as [`Rpcs`], or are the table of an annotated service or of a `.proto` file.
     #[cfg(feature = "tonic")]
-    pub fn grpc<T>(self, service: T, rpcs: Rpcs) -> Self
+    pub fn grpc<T>(self, service: T, rpcs: impl Into<Rpcs>) -> Self
     where
         T: Service<
                 http::Request<tonic::body::Body>,
@@ -93,8 +97,25 @@ where
     {
         self.with(
             &format!("/{}", T::NAME),
-            Target::Rpcs(rpcs, mount_rpcs(service)),
+            Target::Rpcs(rpcs.into(), mount_rpcs(service)),
         )
+    }
+
+    /// Mounts a tonic service whose `impl` is [annotated](crate::authorize), inside the server that tonic
+    /// generates for it: `OrdersServer::new`, or a function that sets limits or compression as well.
+    #[cfg(feature = "tonic")]
+    pub fn authorized<T, N>(self, service: T, server: impl FnOnce(T) -> N) -> Self
+    where
+        T: Authorized<N>,
+        N: Service<
+                http::Request<tonic::body::Body>,
+                Response: IntoResponse,
+                Error = Infallible,
+                Future: Send + 'static,
+            >,
+        N: tonic::server::NamedService + Clone + Send + Sync + 'static,
+    {
+        self.grpc(server(service), T::rules())
     }
 
     /// Answers what meets no route, under rules of its own. Without it, that is denied.

@@ -9,6 +9,7 @@ use tower_service::Service;
 
 use super::draft::{Decider, Draft};
 use super::guarded::{RouteRule, ServiceFuture, take_ready};
+use crate::grpc::{Permit, ServiceRules};
 use crate::patterns::IdPatterns;
 
 /// Rules for the RPCs of one tonic service: what [`Router::grpc`](super::Router::grpc) takes.
@@ -27,6 +28,8 @@ use crate::patterns::IdPatterns;
 #[must_use = "rules for RPCs hold once they are given to `Router::grpc`"]
 pub struct Rpcs {
     drafts: Vec<(String, Draft)>,
+    /// The service that a table speaks of.
+    service: Option<&'static str>,
 }
 
 impl Rpcs {
@@ -51,6 +54,12 @@ impl Rpcs {
         self.with(rpc, Draft::anyone(because.into()))
     }
 
+    /// Lets the callers that the policy knows by this name call an RPC. May be said again, and beside IDs;
+    /// the router has to be [bound](super::Router::bind) to a policy.
+    pub fn principal(self, rpc: &str, name: impl Into<String>) -> Self {
+        self.with(rpc, Draft::principal(name.into()))
+    }
+
     /// Leaves the decision on an RPC to the policy that the router is [bound](super::Router::bind) to.
     pub fn policy(self, rpc: &str) -> Self {
         self.with(rpc, Draft::policy())
@@ -69,8 +78,16 @@ impl Rpcs {
     pub(super) fn into_deciders(
         self,
         service: &str,
+        has_policy: bool,
         problems: &mut Vec<String>,
     ) -> Vec<(String, Decider)> {
+        if let Some(spoken_of) = self.service
+            && service.strip_prefix('/') != Some(spoken_of)
+        {
+            problems.push(format!(
+                "{service}: these are rules for the service {spoken_of}, which is another"
+            ));
+        }
         let mut deciders = Vec::new();
         for (rpc, draft) in self.drafts {
             let path = format!("{service}/{rpc}");
@@ -79,13 +96,40 @@ impl Rpcs {
                     "{path:?} names no RPC: write the name alone, as in the `.proto` file"
                 ));
             }
-            match draft.into_decider() {
+            match draft.into_decider(has_policy) {
                 Ok(decider) => deciders.push((path, decider)),
                 Err(error) => problems.push(format!("RPC {path}: {error}")),
             }
         }
         deciders.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         deciders
+    }
+}
+
+impl From<ServiceRules> for Rpcs {
+    fn from(rules: ServiceRules) -> Self {
+        let mut rpcs = Self {
+            drafts: Vec::new(),
+            service: Some(rules.service()),
+        };
+        for rule in rules.rpcs() {
+            let rpc = rule.rpc();
+            rpcs = match rule.permit() {
+                Permit::Callers { ids, principals } => {
+                    let named = principals.iter();
+                    let ids = match ids {
+                        // An empty list names nobody, which is an error where no principal is named.
+                        [] if !principals.is_empty() => rpcs,
+                        ids => rpcs.allow(rpc, ids.iter().copied().collect::<IdPatterns>()),
+                    };
+                    named.fold(ids, |rpcs, name| rpcs.principal(rpc, *name))
+                }
+                Permit::Authenticated { because } => rpcs.authenticated(rpc, because),
+                Permit::Anyone { because } => rpcs.anyone(rpc, because),
+                Permit::Policy => rpcs.policy(rpc),
+            };
+        }
+        rpcs
     }
 }
 

@@ -106,6 +106,15 @@ where
     }
 }
 
+/// For tonic's own server: `Server::builder().add_routes(app.into())`. What the server is told of
+/// timeouts, limits and connections holds, and there is nothing beside what this router guards.
+#[cfg(feature = "tonic")]
+impl From<GuardedService> for tonic::service::Routes {
+    fn from(service: GuardedService) -> Self {
+        ::axum::Router::new().fallback_service(service).into()
+    }
+}
+
 impl fmt::Debug for GuardedService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GuardedService").finish_non_exhaustive()

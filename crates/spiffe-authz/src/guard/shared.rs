@@ -126,7 +126,7 @@ impl Guard {
             Step::Decided(_) => self.waits_after_allow(),
             Step::NeedsResource => true,
         };
-        match rule.judge(head.peer) {
+        match rule.judge(head.peer, Some(policy)) {
             Ok(()) if waits => Entry::Waits,
             Ok(()) if clock.is_none() => Entry::Allowed,
             judged => {
@@ -160,7 +160,9 @@ impl Guard {
         };
         let passes = match scope {
             Scope::Everything => decision.is_allowed(),
-            Scope::KeepingOut(rule) => !decision.is_kept_out() && rule.judge(head.peer).is_ok(),
+            Scope::KeepingOut(rule) => {
+                !decision.is_kept_out() && rule.judge(head.peer, Some(policy)).is_ok()
+            }
         };
         let objection = if passes {
             self.objection(parts).await
@@ -172,7 +174,7 @@ impl Guard {
         let concluded = match (objection, scope) {
             (Some(why), _) => Err(self.object(head, &decision, &why, query.resource, begun)),
             (None, Scope::KeepingOut(rule)) if !decision.is_kept_out() => {
-                let judged = rule.judge(head.peer);
+                let judged = rule.judge(head.peer, Some(policy));
                 self.conclude_rule(head, rule, judged, policy, query.resource, Some(begun))
             }
             (None, _) => self.conclude(

@@ -109,6 +109,7 @@ mod live;
 mod loaded;
 pub(crate) mod model;
 pub(crate) mod path;
+mod principals;
 pub(crate) mod query;
 pub mod review;
 mod source;

@@ -30,6 +30,8 @@ mod random;
 mod reference;
 mod slip;
 mod subject;
+#[cfg(feature = "tonic")]
+mod tables;
 mod tally;
 mod user;
 mod yaml;

@@ -116,7 +116,7 @@ fn document(path: &Path, findings: Vec<Value>) -> String {
     format!("{document}\n")
 }
 
-fn routes(path: &Path) -> Result<Inventory, Failure> {
+pub(super) fn routes(path: &Path) -> Result<Inventory, Failure> {
     let name = harmless(&path.display().to_string());
     let unusable = |why: &str| Failure::unusable(format!("{name}: {why}"));
     if !path.is_file() {

@@ -1,7 +1,10 @@
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 use spiffe_authz::policy::review::Graph;
 use spiffe_peer::TrustDomain;
 
+use super::check::routes;
 use super::{File, Service};
 use crate::failure::Failure;
 use crate::print;
@@ -10,6 +13,9 @@ use crate::print;
 pub(crate) struct Arguments {
     #[command(flatten)]
     file: File,
+    /// The routes of the application, as JSON: their rules in code are drawn as well
+    #[arg(long, value_name = "FILE")]
+    routes: Option<PathBuf>,
     /// How it is drawn
     #[arg(long, value_enum)]
     format: Format,
@@ -33,7 +39,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             None => TrustDomain::new("own.invalid").ok(),
         },
     };
-    let graph = Graph::of(&service.load(&arguments.file.file)?);
+    let policy = service.load(&arguments.file.file)?;
+    let graph = match arguments.routes.as_deref().map(routes).transpose()? {
+        Some(routes) => Graph::of_service(&policy, &routes),
+        None => Graph::of(&policy),
+    };
     print(&match arguments.format {
         Format::Svg => graph.svg(),
         Format::Dot => graph.dot(),

@@ -1,6 +1,7 @@
 //! Who may call what, drawn.
 
 mod dot;
+mod in_code;
 mod layout;
 mod markdown;
 mod svg;
@@ -13,6 +14,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{callers, harmless};
+use crate::inventory::Inventory;
 use crate::policy::Policy;
 use crate::policy::model::{Callers, Effect, From, Mode, Model, RuleModel, UserDemand};
 
@@ -79,6 +81,30 @@ impl Graph {
     /// Draws a policy.
     #[must_use]
     pub fn of(policy: &Policy) -> Self {
+        Self::with(policy, None)
+    }
+
+    /// Draws a policy and the rules in code of a service that is bound to it, by the service's inventory.
+    ///
+    /// ```
+    /// use spiffe_authz::Inventory;
+    /// use spiffe_authz::policy::{Policy, review::Graph};
+    ///
+    /// let policy = Policy::from_yaml("{ version: 1, name: shop, trust_domains: {}, rules: [] }")?;
+    /// let service: Inventory = serde_json::from_str(r#"[{
+    ///     "method": "POST", "path": "/shop.v1.Orders/Create", "by_policy": false,
+    ///     "rule": { "ids": ["spiffe://example.org/service/payment-processor"] }
+    /// }]"#)?;
+    /// let table = Graph::of_service(&policy, &service).markdown();
+    /// assert!(table.contains("| `POST /shop.v1.Orders/Create` |"), "{table}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn of_service(policy: &Policy, service: &Inventory) -> Self {
+        Self::with(policy, Some(service))
+    }
+
+    fn with(policy: &Policy, service: Option<&Inventory>) -> Self {
         let model = policy.model();
         let in_shadow = model.mode == Mode::Shadow;
         let mut callers = Nodes::default();
@@ -116,6 +142,9 @@ impl Graph {
                     .map(|action| actions.place(&action.text, || plain(&action.text)))
                     .collect(),
             });
+        }
+        for route in service.into_iter().flat_map(Inventory::routes) {
+            rules.extend(in_code::rules(model, route, &mut callers, &mut actions));
         }
         Self {
             name: harmless(&model.name),

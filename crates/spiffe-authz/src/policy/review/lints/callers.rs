@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use spiffe_peer::IdPattern;
 
 use super::{Survey, harmless, named};
+use crate::inventory::Inventory;
 use crate::policy::caller::CallerPattern;
 use crate::policy::model::{Callers, Effect, From, RuleModel, Spot};
 use crate::policy::review::{callers, conditions};
@@ -13,8 +14,8 @@ use crate::policy::review::{callers, conditions};
 const POD_LETTERS: &str = "bcdfghjklmnpqrstvwxz2456789";
 
 impl<'p> Survey<'p> {
-    pub(super) fn callers(&mut self) {
-        self.unused();
+    pub(super) fn callers(&mut self, routes: Option<&Inventory>) {
+        self.unused(routes);
         let mut seen = HashSet::new();
         for (pattern, at, user) in self.patterns() {
             let text = pattern.to_string();
@@ -37,7 +38,7 @@ impl<'p> Survey<'p> {
         }
     }
 
-    fn unused(&mut self) {
+    fn unused(&mut self, routes: Option<&Inventory>) {
         let froms = self.model.rules.iter().map(|rule| &rule.from);
         let used: HashSet<_> = froms
             .flat_map(|from| match from {
@@ -50,7 +51,9 @@ impl<'p> Survey<'p> {
             })
             .collect();
         for (index, principal) in self.model.principals.iter().enumerate() {
-            if !used.contains(&index) {
+            let in_code = routes.into_iter().flat_map(Inventory::principals);
+            let mut in_code = in_code.map(|(_, name)| name);
+            if !used.contains(&index) && !in_code.any(|name| *name == principal.name) {
                 let message = format!(
                     "no rule speaks of the principal `{}`: write it into a `from`, or take it out",
                     harmless(&principal.name)

@@ -31,7 +31,7 @@ pub fn lints(policy: &Policy, routes: Option<&Inventory>, at: SystemTime) -> Vec
     let mut survey = Survey::new(policy, at, Budget::new(STEPS));
     survey.covered();
     survey.deny_methods();
-    survey.callers();
+    survey.callers(routes);
     survey.rules();
     survey.names();
     if let Some(routes) = routes {
@@ -70,7 +70,7 @@ impl Lint {
     /// What kind of lint it is, in one word that stays the same: `covered-by-deny`, `covered-by-earlier`,
     /// `unused-principal`, `wide-pattern`, `open-ended-federated`, `deny-leaves-methods`, `untested-header`,
     /// `unanchored-matches`, `unbound-user`, `lower-case-method`, `confusable`, `endless-shadow`, `expired`,
-    /// `volatile-id`, `uncovered-route`, `no-route`, `other-route` or `incomplete`.
+    /// `volatile-id`, `uncovered-route`, `unknown-principal`, `no-route`, `other-route` or `incomplete`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.kind

@@ -59,6 +59,12 @@ impl Survey<'_> {
                 dead.push(rule);
             }
         }
+        for (route, name) in inventory.principals() {
+            if let Some(why) = self.policy.unknown_principal(name) {
+                let message = harmless(&format!("the rule in code at `{route}`: {why}"));
+                self.about("unknown-principal", Spot::default(), message);
+            }
+        }
         // What was not looked at may be covered, and may be alive.
         if self.budget.is_spent() {
             return;

@@ -119,6 +119,18 @@ fn a_principal_that_nobody_names() {
     );
     assert!(found[0].message().contains("`two`"));
     assert!(kinds(&with(both, "one, two"), None).is_empty());
+
+    let routes = |named: &str| {
+        let routes = format!(
+            r#"[{{ "method": "GET", "path": "/" }},
+                {{ "method": "GET", "path": "/x", "by_policy": false, "rule": {{ "principals": ["{named}"] }} }}]"#
+        );
+        serde_json::from_str::<crate::Inventory>(&routes).unwrap()
+    };
+    assert!(lints(&with(both, "one"), Some(&routes("two")), NOW).is_empty());
+    let found = lints(&with(both, "one, two"), Some(&routes("tow")), NOW);
+    assert_eq!((found.len(), found[0].kind()), (1, "unknown-principal"));
+    assert!(found[0].message().contains("did you mean `two`?"));
 }
 
 #[test]

@@ -1,0 +1,30 @@
+use spiffe_authz::authorize;
+
+trait Orders {
+    fn create(&self);
+    fn create_many(&self);
+}
+
+struct OrdersServer<T>(T);
+
+impl<T> tonic::server::NamedService for OrdersServer<T> {
+    const NAME: &'static str = "shop.v1.Orders";
+}
+
+struct Service;
+
+macro_rules! create {
+    () => {
+        fn create(&self) {}
+    };
+}
+
+#[authorize(OrdersServer)]
+impl Orders for Service {
+    create!();
+
+    #[permit(policy)]
+    fn create_many(&self) {}
+}
+
+fn main() {}
