@@ -1,40 +1,43 @@
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use bytes::Bytes;
 use http::Uri;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use http_body::Body;
 use spiffe_peer::{Connection, PeerIdentity};
 use spiffe_source::Source;
-use spiffe_tls::rustls::pki_types::ServerName;
-use spiffe_tls::{ClientTls, ExpectedServer, InvalidExpectation};
-use tokio::io::AsyncBufReadExt;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
+use spiffe_tls::{ClientRevision, ClientTls, ExpectedServer, InvalidExpectation};
 use tower_service::Service;
 
-use crate::error::{ConnectError, ConnectFailure, ConnectorError, ConnectorFailure, Stage};
+use crate::dial::{Target, name_or_address, shake_hands};
+use crate::error::{ConnectError, ConnectFailure, ConnectorError, ConnectorFailure};
+use crate::guarded::Guarded;
+use crate::http_client::HttpClient;
+use crate::life::{Life, Retirement};
+use crate::servers::ServersByAuthority;
+use crate::settings::{Settings, setters};
 use crate::stream::Stream;
 
-const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-const FIRST_WORD: Duration = Duration::from_secs(1);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-const HTTPS_PORT: u16 = 443;
-
-/// Opens connections to one expected server: a Tower service from a URI to a stream, always TLS.
+/// Opens connections to one expected server, or to those of a map: a Tower service from a URI to a
+/// stream, always TLS.
 ///
 /// ```no_run
 /// # async fn example(source: spiffe_source::Source) -> Result<(), Box<dyn std::error::Error>> {
-/// use spiffe_connector::Connector;
+/// use std::time::Duration;
+/// use spiffe_connector::{Connector, ExpectedServer};
 ///
-/// let connector = Connector::new(source.clone(), "spiffe://example.org/service/orders")?;
+/// let connector = Connector::new(source.clone(), "spiffe://example.org/service/orders")?
+///     .dial_timeout(Duration::from_secs(2))
+///     .retire_after(Duration::from_secs(30));
 /// let client = connector.http_client::<http_body_util::Empty<hyper::body::Bytes>>();
 /// # let _ = client;
 ///
+/// // A whole trust domain has to be named.
+/// let anybody_of_ours = Connector::new(source.clone(), ExpectedServer::member_of("example.org")?)?;
+/// # let _ = anybody_of_ours;
 /// assert!(Connector::new(source, "orders.internal").is_err());
 /// # Ok(())
 /// # }
@@ -42,13 +45,14 @@ const HTTPS_PORT: u16 = 443;
 #[derive(Debug, Clone)]
 pub struct Connector {
     tls: ClientTls,
-    dial_timeout: Duration,
-    handshake_timeout: Duration,
+    servers: Option<Arc<ServersByAuthority>>,
+    http2_only: bool,
+    settings: Settings,
 }
 
 impl Connector {
     /// A connector with the identity and the trust of `source`, to the server that is expected: a
-    /// SPIFFE ID, an ID pattern, or an [`ExpectedServer`]. Needs a tokio runtime.
+    /// SPIFFE ID, an ID pattern, an `IdMatcher`, or an [`ExpectedServer`]. Needs a tokio runtime.
     ///
     /// # Errors
     ///
@@ -62,41 +66,82 @@ impl Connector {
         let expected = expected
             .try_into()
             .map_err(|error| ConnectorFailure::Expectation(error.into()))?;
+        Self::with(source, expected, None)
+    }
+
+    /// A connector to several servers: who is expected depends on what is dialled. What is not in the
+    /// map is not dialled.
+    ///
+    /// ```no_run
+    /// # async fn example(source: spiffe_source::Source) -> Result<(), Box<dyn std::error::Error>> {
+    /// use spiffe_connector::{Connector, ServersByAuthority};
+    ///
+    /// let connector = Connector::by_authority(source, ServersByAuthority::new([
+    ///     ("orders.internal:8443", "spiffe://example.org/service/orders"),
+    ///     ("stock.internal:8443", "spiffe://example.org/service/stock"),
+    /// ])?)?;
+    /// let error = connector.connect(&"https://elsewhere/".parse()?).await.unwrap_err();
+    /// assert!(error.is_nobody_expected());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectorError`] where the crypto provider cannot do what is needed.
+    pub fn by_authority(
+        source: Source,
+        servers: ServersByAuthority,
+    ) -> Result<Self, ConnectorError> {
+        Self::with(source, servers.all(), Some(Arc::new(servers)))
+    }
+
+    fn with(
+        source: Source,
+        expected: ExpectedServer,
+        servers: Option<Arc<ServersByAuthority>>,
+    ) -> Result<Self, ConnectorError> {
         let tls = ClientTls::new(source, expected).map_err(ConnectorFailure::Tls)?;
         Ok(Self {
             tls,
-            dial_timeout: DIAL_TIMEOUT,
-            handshake_timeout: HANDSHAKE_TIMEOUT,
+            servers,
+            http2_only: false,
+            settings: Settings::default(),
         })
     }
 
-    /// How long the TCP connection may take, name look-up included; 5 s by default.
-    #[must_use]
-    pub fn dial_timeout(mut self, timeout: Duration) -> Self {
-        self.dial_timeout = timeout;
-        self
-    }
-
-    /// How long the TLS handshake may take; 5 s by default.
-    #[must_use]
-    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.handshake_timeout = timeout;
-        self
-    }
+    setters!();
 
     /// An HTTP client on this connector: HTTP/2 where the server speaks it, otherwise HTTP/1.1. The
     /// extensions of a response hold the server's [`PeerIdentity`].
     #[must_use]
-    pub fn http_client<B>(&self) -> Client<Self, B>
+    pub fn http_client<B>(&self) -> HttpClient<B>
     where
-        B: http_body::Body + Send,
-        B::Data: Send,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
-        Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .build(self.clone())
+        HttpClient::new(self.clone(), &self.settings)
+    }
+
+    #[cfg(any(feature = "tonic", feature = "reqwest"))]
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn tls(&self) -> &ClientTls {
+        &self.tls
+    }
+
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn servers(&self) -> Option<&ServersByAuthority> {
+        self.servers.as_deref()
+    }
+
+    /// The same for servers that have to speak HTTP/2.
+    #[cfg(feature = "tonic")]
+    pub(crate) fn http2_only(mut self) -> Self {
+        self.http2_only = true;
+        self
     }
 
     /// Connects to the host and port of `uri`, and shakes hands with the expected server. One
@@ -111,68 +156,56 @@ impl Connector {
     ///
     /// Dropping the future closes the connection.
     pub async fn connect(&self, uri: &Uri) -> Result<Stream, ConnectError> {
-        // Not the authority as it stands: it may hold a password.
-        let port = uri.port_u16().unwrap_or(HTTPS_PORT);
-        let server = format!("{}:{port}", uri.host().unwrap_or_default());
-        let failed = |failure: ConnectFailure| ConnectError::new(server.clone(), failure);
-        let host = uri.host().ok_or_else(|| failed(ConnectFailure::NoHost))?;
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let revision = self
-            .tls
-            .current()
-            .ok_or_else(|| failed(ConnectFailure::NoIdentity))?;
+        let target = Target::of(uri)?;
+        let connected = self.connect_to(&target).await;
+        connected.map_err(|failure| target.failed(failure))
+    }
 
-        let dial = TcpStream::connect((host, port));
-        let tcp = match timeout(self.dial_timeout, dial).await {
-            Ok(dialled) => dialled.map_err(|error| failed(ConnectFailure::Dial(error)))?,
-            Err(_) => {
-                return Err(failed(ConnectFailure::Timeout(
-                    Stage::Dial,
-                    self.dial_timeout,
-                )));
-            }
+    async fn connect_to(&self, target: &Target) -> Result<Stream, ConnectFailure> {
+        let expected = match &self.servers {
+            Some(servers) => Some(servers.at(target).ok_or(ConnectFailure::NobodyExpected)?),
+            None => None,
         };
-        // Requests are small and complete: waiting to fill a segment only delays them.
-        let _ = tcp.set_nodelay(true);
-        // The name is a hint for routers on the way. Who the server is, its SVID says.
-        let name = match ServerName::try_from(host.to_owned()) {
-            Ok(name) => name,
-            Err(_) => tcp
-                .peer_addr()
-                .map_err(|error| failed(ConnectFailure::Dial(error)))?
-                .ip()
-                .into(),
-        };
-        let handshake = TlsConnector::from(revision.config().clone()).connect(name, tcp);
-        let mut tls = match timeout(self.handshake_timeout, handshake).await {
-            Ok(finished) => finished.map_err(|error| failed(ConnectFailure::Handshake(error)))?,
-            Err(_) => {
-                return Err(failed(ConnectFailure::Timeout(
-                    Stage::Handshake,
-                    self.handshake_timeout,
-                )));
-            }
-        };
-        if tls.get_ref().1.alpn_protocol() == Some(b"h2") {
-            // In TLS 1.3 the server judges this client after the client's last message. Its first
-            // word over HTTP/2 is unasked, so waiting for it tells acceptance from refusal before
-            // a request is sent into the void. A server that waits for ours is not held up long.
-            if let Ok(Err(error)) = timeout(FIRST_WORD, tls.fill_buf()).await {
-                return Err(failed(ConnectFailure::Handshake(error)));
-            }
-        }
+        let revision = self.revision(expected)?;
+        let tcp = target.dial(&self.settings).await?;
+        let name = name_or_address(target, &tcp)?;
+        let config = revision.config();
+        let tls = shake_hands(config, name, tcp, self.http2_only, &self.settings).await?;
         // Trust that went while the server took its time is gone: the latest revision has the last word.
-        let latest = self
-            .tls
-            .current()
-            .ok_or_else(|| failed(ConnectFailure::NoIdentity))?;
-        let chain = latest
+        let chain = self
+            .revision(expected)?
             .identify(tls.get_ref().1.peer_certificates(), SystemTime::now())
-            .map_err(|error| failed(ConnectFailure::Peer(error)))?;
+            .map_err(ConnectFailure::Peer)?;
         let connection = Connection::new();
         let peer = PeerIdentity::assume_verified(chain.peer().clone(), connection.clone());
+        let life = Life::new();
+        let replaced = {
+            let (tls, own) = (self.tls.clone(), revision.own_fingerprint());
+            async move { tls.replaced(own).await }
+        };
+        let retirement = Retirement::plan(
+            life.clone(),
+            connection.clone(),
+            &self.settings,
+            [revision.own_end(), chain.not_after()],
+            replaced,
+        );
+        let expiry = Some(peer.expires_in());
         let watch = self.tls.watch(chain, connection.clone());
-        Ok(Stream::new(tls, peer, &connection, watch))
+        let guarded = Guarded::new(tls, &connection, expiry, life, retirement, watch);
+        Ok(Stream::new(guarded, peer))
+    }
+
+    /// The revision that holds now, for the server that is expected where there are several.
+    fn revision(
+        &self,
+        expected: Option<&ExpectedServer>,
+    ) -> Result<Arc<ClientRevision>, ConnectFailure> {
+        let revision = self.tls.current().ok_or(ConnectFailure::NoIdentity)?;
+        Ok(match expected {
+            Some(expected) => revision.narrowed_to(expected),
+            None => revision,
+        })
     }
 }
 

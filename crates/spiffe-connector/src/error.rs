@@ -19,6 +19,8 @@ pub struct ConnectorError(ConnectorFailure);
 #[derive(Debug)]
 pub(crate) enum ConnectorFailure {
     Expectation(InvalidExpectation),
+    #[cfg(feature = "reqwest")]
+    Servers(crate::servers::InvalidServers),
     Tls(TlsError),
 }
 
@@ -29,10 +31,11 @@ impl From<ConnectorFailure> for ConnectorError {
 }
 
 impl ConnectorError {
-    /// Whether the expected server is no SPIFFE ID, no pattern and no trust domain.
+    /// Whether the expected server is no SPIFFE ID, no pattern and no trust domain, or the map of
+    /// servers says more than the client can tell apart.
     #[must_use]
     pub fn is_expectation(&self) -> bool {
-        matches!(self.0, ConnectorFailure::Expectation(_))
+        !matches!(self.0, ConnectorFailure::Tls(_))
     }
 }
 
@@ -40,6 +43,8 @@ impl fmt::Display for ConnectorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             ConnectorFailure::Expectation(error) => error.fmt(f),
+            #[cfg(feature = "reqwest")]
+            ConnectorFailure::Servers(error) => error.fmt(f),
             ConnectorFailure::Tls(error) => error.fmt(f),
         }
     }
@@ -49,6 +54,8 @@ impl Error for ConnectorError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0 {
             ConnectorFailure::Expectation(error) => Some(error),
+            #[cfg(feature = "reqwest")]
+            ConnectorFailure::Servers(error) => Some(error),
             ConnectorFailure::Tls(error) => Some(error),
         }
     }
@@ -70,7 +77,9 @@ pub struct ConnectError {
 #[derive(Debug)]
 pub(crate) enum ConnectFailure {
     NoHost,
+    NobodyExpected,
     NoIdentity,
+    NoHttp2,
     Timeout(Stage, Duration),
     Dial(io::Error),
     Handshake(io::Error),
@@ -84,8 +93,15 @@ pub(crate) enum Stage {
 }
 
 impl ConnectError {
-    pub(crate) fn new(server: String, failure: ConnectFailure) -> Self {
+    pub(crate) fn new(server: impl Into<String>, failure: ConnectFailure) -> Self {
+        let server = server.into();
         Self { server, failure }
+    }
+
+    /// Whether the map of servers says nothing of what was to be dialled. Nothing has been sent.
+    #[must_use]
+    pub fn is_nobody_expected(&self) -> bool {
+        matches!(self.failure, ConnectFailure::NobodyExpected)
     }
 
     /// Whether this client has no identity at the moment.
@@ -137,6 +153,12 @@ impl fmt::Display for ConnectError {
         }
         match &self.failure {
             ConnectFailure::NoHost => f.write_str("the URI names no host"),
+            ConnectFailure::NobodyExpected => write!(
+                f,
+                "nobody is expected at {}: the map of servers does not name it, and nothing was sent",
+                self.server
+            ),
+            ConnectFailure::NoHttp2 => write!(f, "{} does not speak HTTP/2", self.server),
             ConnectFailure::NoIdentity => f.write_str("this client has no identity at the moment"),
             ConnectFailure::Timeout(Stage::Dial, after) => write!(
                 f,
@@ -152,7 +174,7 @@ impl fmt::Display for ConnectError {
             ConnectFailure::Handshake(error) => {
                 write!(f, "no handshake with {}: {error}", self.server)
             }
-            ConnectFailure::Peer(error) => error.fmt(f),
+            ConnectFailure::Peer(error) => write!(f, "refused {}: {error}", self.server),
         }
     }
 }
@@ -162,9 +184,11 @@ impl Error for ConnectError {
         match &self.failure {
             ConnectFailure::Dial(error) | ConnectFailure::Handshake(error) => Some(error),
             ConnectFailure::Peer(error) => Some(error),
-            ConnectFailure::NoHost | ConnectFailure::NoIdentity | ConnectFailure::Timeout(..) => {
-                None
-            }
+            ConnectFailure::NoHost
+            | ConnectFailure::NobodyExpected
+            | ConnectFailure::NoIdentity
+            | ConnectFailure::NoHttp2
+            | ConnectFailure::Timeout(..) => None,
         }
     }
 }

@@ -29,16 +29,15 @@ enum Kind {
 }
 
 impl Failure {
-    /// Explains an error of `hyper`, `tonic` or this crate.
+    /// Explains an error of `hyper`, `tonic`, `reqwest` or this crate.
     #[must_use]
     pub fn of(error: &(dyn Error + 'static)) -> Self {
         let connect = refused_with::<ConnectError>(error);
-        if refused_with::<UnexpectedServer>(error).is_some()
-            || refused_with::<X509Error>(error).is_some()
-        {
-            return Self(Kind::RefusedByClient(
-                connect.map_or_else(|| innermost(error), ToString::to_string),
-            ));
+        if let Some(why) = own_refusal(error) {
+            return Self(Kind::RefusedByClient(connect.map_or_else(
+                || format!("refused the server: {why}"),
+                ToString::to_string,
+            )));
         }
         if let Some(rustls::Error::AlertReceived(alert)) = refused_with(error) {
             return Self(Kind::RefusedByServer(RefusedByServer(*alert).to_string()));
@@ -64,6 +63,20 @@ impl Failure {
     #[must_use]
     pub fn is_refused_by_server(&self) -> bool {
         matches!(self.0, Kind::RefusedByServer(_))
+    }
+}
+
+/// With what this client has refused the server, if it has.
+fn own_refusal(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(unexpected) = refused_with::<UnexpectedServer>(error) {
+        return Some(unexpected.to_string());
+    }
+    if let Some(chain) = refused_with::<X509Error>(error) {
+        return Some(chain.to_string());
+    }
+    match refused_with(error) {
+        Some(rustls::Error::InvalidCertificate(why)) => Some(why.to_string()),
+        _ => None,
     }
 }
 

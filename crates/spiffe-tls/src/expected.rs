@@ -2,7 +2,7 @@ use std::error::Error;
 use std::fmt;
 
 use spiffe_peer::parse::{self, InvalidId};
-use spiffe_peer::{IdPattern, InvalidPattern, SpiffeId, TrustDomain};
+use spiffe_peer::{IdMatcher, IdPattern, InvalidPattern, SpiffeId, TrustDomain};
 
 /// Whom a client expects at the other end. There is no expectation that every server meets.
 ///
@@ -12,9 +12,10 @@ use spiffe_peer::{IdPattern, InvalidPattern, SpiffeId, TrustDomain};
 /// let one: ExpectedServer = "spiffe://example.org/service/orders".parse()?;
 /// let some: ExpectedServer = "spiffe://example.org/ns/shop/sa/*".parse()?;
 /// let domain = ExpectedServer::member_of("example.org")?;
+/// let set = ExpectedServer::from(spiffe_peer::IdMatcher::from(domain.clone()).not());
 /// assert!(one.to_string().ends_with("/service/orders"));
 /// assert!("orders.example.org".parse::<ExpectedServer>().is_err());
-/// # let _ = (some, domain);
+/// # let _ = (some, domain, set);
 /// # Ok::<(), spiffe_tls::InvalidExpectation>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,7 @@ pub struct ExpectedServer(Kind);
 enum Kind {
     Pattern(IdPattern),
     Member(TrustDomain),
+    Set(IdMatcher),
 }
 
 impl ExpectedServer {
@@ -44,6 +46,7 @@ impl ExpectedServer {
         match &self.0 {
             Kind::Pattern(pattern) => pattern.matches(id),
             Kind::Member(trust_domain) => id.trust_domain() == trust_domain,
+            Kind::Set(set) => set.matches(id),
         }
     }
 
@@ -88,11 +91,28 @@ impl From<IdPattern> for ExpectedServer {
     }
 }
 
+impl From<IdMatcher> for ExpectedServer {
+    fn from(set: IdMatcher) -> Self {
+        Self(Kind::Set(set))
+    }
+}
+
+impl From<ExpectedServer> for IdMatcher {
+    fn from(expected: ExpectedServer) -> Self {
+        match expected.0 {
+            Kind::Pattern(pattern) => pattern.into(),
+            Kind::Member(trust_domain) => Self::member_of(trust_domain),
+            Kind::Set(set) => set,
+        }
+    }
+}
+
 impl fmt::Display for ExpectedServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Pattern(pattern) => pattern.fmt(f),
             Kind::Member(trust_domain) => write!(f, "any workload of {trust_domain}"),
+            Kind::Set(_) => f.write_str("a workload of the set that is expected"),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! rustls configurations that follow a SPIFFE source: one per revision, built off the handshake
 //! path, swapped at once, and pinned by each handshake from start to end.
 //!
-//! [`ServerTls`] and [`ClientTls`] are what acceptors and connectors are built on. A peer's chain is
-//! verified against the bundle of its own trust domain by `spiffe-verify`, and held against the
-//! deny-list; a chain that a revision has verified before costs a look-up. TLS 1.3 alone unless asked
-//! otherwise, and no early data.
+//! [`ServerTls`] and [`ClientTls`] are what acceptors and connectors are built on; [`WebClientTls`] is
+//! for servers that authorities of the web vouch for. A peer's chain is verified against the bundle of
+//! its own trust domain by `spiffe-verify`, and held against the deny-list; a chain that a revision has
+//! verified before costs a look-up. TLS 1.3 alone unless asked otherwise, and no early data.
 //!
 //! # Resumption
 //!
@@ -43,7 +43,7 @@ mod untrusted;
 mod watches;
 
 pub use admission::{Admission, InvalidAdmission};
-pub use client::{ClientRevision, ClientTls, ClientTlsBuilder};
+pub use client::{ClientRevision, ClientTls, ClientTlsBuilder, WebClientRevision, WebClientTls};
 pub use error::{TlsError, refused_with};
 pub use expected::{ExpectedServer, InvalidExpectation, UnexpectedServer};
 #[doc(no_inline)]

@@ -77,6 +77,15 @@ impl<T: Revision> Live<T> {
         self.current.borrow().clone().filter(|_| follows)
     }
 
+    /// Waits until there is a revision of which this is true, or none.
+    pub(crate) async fn until(&self, is_so: impl Fn(&T) -> bool) {
+        let mut current = self.current.clone();
+        // Where nothing can follow the source any more, there is no revision either.
+        let _ = current
+            .wait_for(|now| now.as_deref().is_none_or(&is_so))
+            .await;
+    }
+
     pub(crate) fn watches(&self) -> &Arc<Watches> {
         &self.watches
     }

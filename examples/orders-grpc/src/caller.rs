@@ -2,10 +2,8 @@
 
 use std::str::FromStr;
 
-use http::Uri;
 use http::uri::PathAndQuery;
-use hyper_util::client::legacy::Client;
-use spiffe_connector::{Connector, Failure};
+use spiffe_connector::{Connector, Failure, GrpcChannel};
 use spiffe_devkit::Agent;
 use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
@@ -15,7 +13,7 @@ use crate::{BoxError, ORDERS, workload};
 
 pub(crate) struct Caller {
     name: &'static str,
-    grpc: tonic::client::Grpc<Client<Connector, tonic::body::Body>>,
+    grpc: tonic::client::Grpc<GrpcChannel>,
 }
 
 impl Caller {
@@ -26,10 +24,10 @@ impl Caller {
     ) -> Result<Self, BoxError> {
         let source = workload(agent, name).connect().await?;
         let connector = Connector::new(source, ORDERS)?;
-        let origin: Uri = format!("https://127.0.0.1:{port}").parse()?;
+        let channel = connector.grpc_channel(format!("https://127.0.0.1:{port}"))?;
         Ok(Self {
             name,
-            grpc: tonic::client::Grpc::with_origin(connector.http_client(), origin),
+            grpc: tonic::client::Grpc::new(channel),
         })
     }
 

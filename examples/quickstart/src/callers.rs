@@ -1,10 +1,9 @@
 //! Clients of the orders service.
 
 use bytes::Bytes;
-use http::{Method, Request, Uri};
+use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::Client;
-use spiffe_connector::{Connector, Failure};
+use spiffe_connector::{Connector, Failure, GrpcChannel, HttpClient};
 use spiffe_devkit::Agent;
 use spiffe_peer::PeerIdentity;
 
@@ -17,8 +16,8 @@ pub(crate) const NEW_ORDER: &str = r#"{"item":"tea"}"#;
 /// A workload that calls the orders service, over HTTP and over gRPC.
 pub(crate) struct Caller {
     connector: Connector,
-    http: Client<Connector, Full<Bytes>>,
-    grpc: OrdersClient<Client<Connector, tonic::body::Body>>,
+    http: HttpClient<Full<Bytes>>,
+    grpc: OrdersClient<GrpcChannel>,
     port: u16,
 }
 
@@ -36,8 +35,8 @@ impl Caller {
             .connect()
             .await?;
         let connector = Connector::new(source, ORDERS)?;
-        let origin: Uri = format!("https://127.0.0.1:{port}").parse()?;
-        let grpc = OrdersClient::with_origin(connector.http_client(), origin);
+        let channel = connector.grpc_channel(format!("https://127.0.0.1:{port}"))?;
+        let grpc = OrdersClient::new(channel);
         Ok(Self {
             http: connector.http_client(),
             grpc,

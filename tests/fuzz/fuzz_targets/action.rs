@@ -47,7 +47,7 @@ fuzz_target!(|input: Input<'_>| {
     };
     let covered = methods == "*"
         || methods
-            .split('|')
+            .split(',')
             .any(|name| name == method.as_str() || (name == "GET" && method == Method::HEAD));
     let path = input.path.split('?').next().unwrap_or_default();
     let met = is_plain(path) && covered && meets(pattern, path);

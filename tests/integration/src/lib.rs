@@ -23,10 +23,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::Client;
 use spiffe_acceptor::{Acceptor, Listener, ServeError, serve};
 use spiffe_authz::axum::{GuardedService, Router, get};
-use spiffe_connector::Connector;
+use spiffe_connector::{CallError, Connector, HttpClient};
 use spiffe_devkit::{Agent, AgentBuilder, Entry, TrustDomainSpec};
 use spiffe_peer::PeerIdentity;
 use spiffe_source::{Snapshot, Source};
@@ -217,7 +216,7 @@ pub struct Caller {
     pub source: Source,
     /// Makes the connections.
     pub connector: Connector,
-    client: Client<Connector, Full<Bytes>>,
+    client: HttpClient<Full<Bytes>>,
     port: u16,
 }
 
@@ -244,7 +243,7 @@ impl Caller {
         &self,
         request: http::request::Builder,
         path: &str,
-    ) -> Result<Response<Bytes>, hyper_util::client::legacy::Error> {
+    ) -> Result<Response<Bytes>, CallError> {
         let request = request
             .uri(format!("https://127.0.0.1:{}{path}", self.port))
             .body(Full::default())
@@ -257,10 +256,7 @@ impl Caller {
     }
 
     /// `GET` of a path: status and body.
-    pub async fn get(
-        &self,
-        path: &str,
-    ) -> Result<(StatusCode, String), hyper_util::client::legacy::Error> {
+    pub async fn get(&self, path: &str) -> Result<(StatusCode, String), CallError> {
         let response = self.send(Request::builder(), path).await?;
         Ok((
             response.status(),

@@ -17,7 +17,6 @@ use axum::routing::get;
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri};
 use http_body_util::Empty;
-use hyper_util::client::legacy::Client;
 use integration::figures::figures;
 use integration::place;
 use integration::{ALLOWED, Caller, FOREIGN, OTHER, SERVER, Server, agent, settled, source};
@@ -349,7 +348,7 @@ async fn a_watched_file_takes_effect_and_never_loses_a_denial_by_accident() {
     let (denied, other) = (connector("allowed").await, connector("other").await);
     // Each time over a new connection.
     let serves = async |connector: &Connector| {
-        let client: Client<_, Empty<Bytes>> = connector.http_client();
+        let client = connector.http_client::<Empty<Bytes>>();
         client.get(uri.clone()).await.is_ok()
     };
     let id = parse::workload_id(ALLOWED).unwrap();

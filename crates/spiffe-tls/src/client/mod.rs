@@ -1,11 +1,15 @@
 //! The client side.
 
+mod following;
 mod revision;
 mod verifier;
+mod web;
 
 use std::sync::Arc;
 
-use spiffe_peer::Connection;
+use rustls::ClientConfig;
+use rustls::crypto::CryptoProvider;
+use spiffe_peer::{Connection, Fingerprint};
 use spiffe_source::Source;
 use spiffe_verify::VerifiedChain;
 
@@ -13,7 +17,9 @@ use crate::error::TlsError;
 use crate::expected::ExpectedServer;
 use crate::live::Live;
 use crate::trust::TrustWatch;
+use following::Following;
 pub use revision::ClientRevision;
+pub use web::{WebClientRevision, WebClientTls};
 
 /// The client side of TLS, live: presents the own SVID, and takes no server but the expected one.
 ///
@@ -25,7 +31,7 @@ pub use revision::ClientRevision;
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct ClientTls(Arc<Live<ClientRevision>>);
+pub struct ClientTls(Arc<Live<ClientRevision>>, Arc<CryptoProvider>);
 
 impl ClientTls {
     /// With every setting at its default; see [`builder`](Self::builder).
@@ -54,6 +60,44 @@ impl ClientTls {
     #[must_use]
     pub fn current(&self) -> Option<Arc<ClientRevision>> {
         self.0.current()
+    }
+
+    /// Waits until servers are shown another SVID than this one, or none; at once if it is so.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped: a later call sees the same.
+    pub async fn replaced(&self, own: Fingerprint) {
+        let shows_another = |revision: &ClientRevision| revision.own_fingerprint() != own;
+        self.0.until(shows_another).await;
+    }
+
+    /// A configuration of one's own, for a client that takes one once and for all. It follows the
+    /// source: each handshake presents the SVID and trusts the servers of that moment.
+    ///
+    /// It does not pin a revision, so that a handshake may verify the server under one and present
+    /// the SVID of the next. It resumes nothing, and nobody [identifies](ClientRevision::identify)
+    /// or [watches](Self::watch) the server after the handshake: what can take a
+    /// [revision's](Self::current) configuration for each connection should do so.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`] where the provider cannot do what is needed.
+    pub fn following_config(&self) -> Result<ClientConfig, TlsError> {
+        Following::config(self.clone(), None)
+    }
+
+    /// The same where the server has to meet an expectation that depends on the host that is
+    /// dialled. A host for which `expected` has none is refused in the handshake.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`] where the provider cannot do what is needed.
+    pub fn following_config_by_host(
+        &self,
+        expected: impl Fn(&str) -> Option<ExpectedServer> + Send + Sync + 'static,
+    ) -> Result<ClientConfig, TlsError> {
+        Following::config(self.clone(), Some(Arc::new(expected)))
     }
 
     /// Watches over the trust in the peer of a finished handshake; see [`TrustWatch`].
@@ -116,6 +160,7 @@ impl ClientTlsBuilder {
         let settings = self.settings;
         let build =
             move |source: &_, snapshot: &_| ClientRevision::build(source, snapshot, &settings);
-        Ok(ClientTls(Live::follow(self.source, build)?))
+        let provider = self.source.provider().clone();
+        Ok(ClientTls(Live::follow(self.source, build)?, provider))
     }
 }

@@ -4,8 +4,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, SignatureScheme};
 
+use super::revision::Expectations;
 use crate::error::refusal;
-use crate::expected::ExpectedServer;
 use crate::peers::{Peers, system_time};
 
 /// Refuses a server before this client has said who it is: its own certificate, and every byte of a
@@ -13,7 +13,7 @@ use crate::peers::{Peers, system_time};
 #[derive(Debug)]
 pub(super) struct ServerVerifier {
     pub(super) peers: Arc<Peers>,
-    pub(super) expected: ExpectedServer,
+    pub(super) expected: Expectations,
 }
 
 impl ServerCertVerifier for ServerVerifier {

@@ -70,8 +70,8 @@ pub(super) const CONTROLS: [Control; 13] = [
         without: "an ID that the rule does not name is let in",
         edits: &[Edit {
             file: RULE,
-            text: "            (Callers::Ids(_), Some(_)) => Err(Reason::NotAllowed),",
-            replacement: "            (Callers::Ids(_), Some(_)) => Ok(()),",
+            text: "            (_, Some(_)) => Err(Reason::NotAllowed),",
+            replacement: "            (_, Some(_)) => Ok(()),",
         }],
         test: of_crate("spiffe-authz", "require_id", NAMED_PEERS),
     },

@@ -353,10 +353,8 @@ pub(super) const CONTROLS: [Control; 25] = [
         without: "a router binds to a policy that leaves one of its routes out",
         edits: &[Edit {
             file: INVENTORY,
-            text: r"            route.by_policy
-                &&",
-            replacement: r"            (route.by_policy && route.path.is_empty())
-                &&",
+            text: "            route.by_policy && !allows",
+            replacement: "            route.by_policy && route.path.is_empty() && !allows",
         }],
         test: of_crate("spiffe-authz", "threats", COVERED),
     },

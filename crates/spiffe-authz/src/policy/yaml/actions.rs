@@ -105,6 +105,13 @@ fn token(text: &str) -> Result<Method, String> {
     if text.is_empty() {
         return Err("a method is missing beside a comma; write `GET,POST /path`".to_owned());
     }
+    // A token may hold it, and no method does: a rule with it would meet nothing.
+    if text.contains('|') {
+        return Err(format!(
+            "`{}` is no method; a list of methods has commas: `GET,POST /path`",
+            shown(text)
+        ));
+    }
     Method::from_bytes(text.as_bytes()).map_err(|_| {
         format!(
             "`{}` is no method; a method is a token, such as `GET`",

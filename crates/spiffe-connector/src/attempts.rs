@@ -1,0 +1,157 @@
+//! One call, in as many attempts as it takes.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::{CaptureConnection, Connect, capture_connection};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::call_error::{CallError, CallFailure};
+use crate::http_client::BoxError;
+use crate::life::{self, Life};
+use crate::replay::{Again, Replay};
+use crate::settings::{FAR, Settings};
+
+/// How often a request is sent again that the server has left unprocessed.
+const MAX_RETRIES: usize = 3;
+
+/// What a dial and a handshake may take together beyond their own timeouts.
+const LEAVE_BEHIND: Duration = Duration::from_secs(2);
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) connection: Duration,
+    pub(crate) head: Option<Duration>,
+    pub(crate) overall: Option<Duration>,
+}
+
+impl Limits {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let connection = [
+            settings.dial_timeout,
+            settings.handshake_timeout,
+            LEAVE_BEHIND,
+        ];
+        let sum = connection
+            .into_iter()
+            .fold(Duration::ZERO, Duration::saturating_add);
+        Self {
+            connection: sum.min(FAR),
+            head: settings.response_header_timeout.map(|head| head.min(FAR)),
+            overall: settings.overall_timeout.map(|overall| overall.min(FAR)),
+        }
+    }
+}
+
+/// Sends a request until the server takes it, or for good leaves it.
+pub(crate) async fn call<B, C>(
+    client: &Client<C, Replay<B>>,
+    request: Request<B>,
+    limits: Limits,
+) -> Result<Response<Incoming>, CallError>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let (head, body) = request.into_parts();
+    let mut body = Replay::new(body);
+    let again = body.again();
+    let mut retries = 0;
+    loop {
+        let mut request = Request::from_parts(head.clone(), body);
+        let captured = capture_connection(&mut request);
+        let error = match attempt(client, request, &captured, &again, limits).await {
+            Ok(response) => return Ok(response),
+            Err(error) => error,
+        };
+        if retries == MAX_RETRIES || !error.is_unprocessed() {
+            return Err(error);
+        }
+        body = match again.body() {
+            Some(body) => body,
+            None => return Err(error),
+        };
+        retries += 1;
+        tracing::debug!(target: "spiffe_connector", retries, %error, "a request was left unprocessed, and is sent again");
+        // The pool may not have noticed yet.
+        if error.is_goodbye()
+            && let Some(life) = pooled(&captured)
+        {
+            life.retire();
+        }
+    }
+}
+
+async fn attempt<B, C>(
+    client: &Client<C, Replay<B>>,
+    request: Request<Replay<B>>,
+    captured: &CaptureConnection,
+    sent: &Again<B>,
+    limits: Limits,
+) -> Result<Response<Incoming>, CallError>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let mut response = pin!(client.request(request));
+    let connected = {
+        let mut captured = captured.clone();
+        async move {
+            captured.wait_for_connection_metadata().await;
+        }
+    };
+    let early = tokio::select! {
+        biased;
+        response = &mut response => Some(response),
+        connected = timeout(limits.connection, connected) => {
+            connected.map_err(|_| CallFailure::NoConnection(limits.connection))?;
+            None
+        }
+    };
+    // Learned before the response comes: a stream may last longer than the connection may.
+    pooled(captured);
+    let response = match (early, limits.head) {
+        (Some(response), _) => response,
+        (None, None) => response.await,
+        (None, Some(head)) => tokio::select! {
+            biased;
+            response = &mut response => response,
+            () = overdue(sent, Instant::now(), head) => {
+                return Err(CallFailure::NoHead(head).into());
+            }
+        },
+    };
+    let mut response = response.map_err(CallFailure::Client)?;
+    response.extensions_mut().remove::<Life>();
+    Ok(response)
+}
+
+/// Resolves when the whole request has been with the server for so long. As long as it is being sent,
+/// nobody can expect a response.
+async fn overdue<B>(sent: &Again<B>, connected: Instant, head: Duration) {
+    let mut due = connected + head;
+    loop {
+        sleep_until(due).await;
+        let since = sent.sent_at().map(|sent_at| sent_at.max(connected));
+        due = match since {
+            None => Instant::now() + head,
+            Some(since) if since + head > Instant::now() => since + head,
+            Some(_) => return,
+        };
+    }
+}
+
+/// The life of the connection that a request was given to, which learns of its pool by the first.
+fn pooled(captured: &CaptureConnection) -> Option<Life> {
+    let life = captured.connection_metadata().as_ref().and_then(life::of)?;
+    life.is_pooled_as(captured);
+    Some(life)
+}
