@@ -16,6 +16,9 @@ impl Walk<'_> {
         name: &str,
         args: &mut Vec<IdedExpr>,
     ) -> Checked<Option<(Expr, Shape)>> {
+        if let [left, right] = args.as_slice() {
+            self.hosts_as_they_are(name, left, right)?;
+        }
         let found = match (name, args.as_mut_slice()) {
             (operators::INDEX, [_, _]) => return self.index(at, std::mem::take(args)).map(Some),
             (operators::IN, [left, right]) => {
@@ -134,6 +137,28 @@ impl Walk<'_> {
         .ok_or_else(|| self.problem(at, message))
     }
 
+    /// A host that no request has is a rule that never matches, or always.
+    fn hosts_as_they_are(&self, name: &str, left: &IdedExpr, right: &IdedExpr) -> Checked<()> {
+        let texts = match name {
+            operators::EQUALS | operators::NOT_EQUALS if is_host(left) => vec![right],
+            operators::EQUALS | operators::NOT_EQUALS if is_host(right) => vec![left],
+            operators::IN if is_host(left) => match &right.expr {
+                Expr::List(list) => list.elements.iter().collect(),
+                _ => return Ok(()),
+            },
+            _ => return Ok(()),
+        };
+        for text in texts {
+            if let Expr::Literal(LiteralValue::String(host)) = &text.expr
+                && !is_a_host_as_it_is_read(host.inner())
+            {
+                let message = "`request.host` is in lower case, without a port and without a dot at its end: no request has this one";
+                return Err(self.problem(text.id, message));
+            }
+        }
+        Ok(())
+    }
+
     /// `left in right`; a slot where it asks for a header.
     fn membership(
         &mut self,
@@ -187,6 +212,23 @@ fn hint(left: &Type, right: &Type) -> &'static str {
         }
         _ => "",
     }
+}
+
+fn is_host(expr: &IdedExpr) -> bool {
+    match &expr.expr {
+        Expr::Select(select) => {
+            select.field == "host"
+                && matches!(&select.operand.expr, Expr::Ident(name) if name == "request")
+        }
+        _ => false,
+    }
+}
+
+fn is_a_host_as_it_is_read(text: &str) -> bool {
+    let ends_with_port = text
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    !ends_with_port && !text.ends_with('.') && text == text.to_ascii_lowercase()
 }
 
 /// An operator as it is written.

@@ -22,6 +22,7 @@ const GOOD: &[&str] = &[
     r#"request.method in ["GET", "HEAD"]"#,
     "request.path.endsWith('/raw')",
     "request.host == 'example.org'",
+    "request.host == '[::1]' || request.host in ['a.test', 'b.test']",
     "has(request.host) && has(peer.id) && has(user.subject)",
     "peer.trust_domain == 'example.org' || peer.id.contains('/client')",
     r#"peer.id.matches("^spiffe://[a-z.]+/x$")"#,
