@@ -65,7 +65,7 @@ pub fn serve(kind: &str, directory: &Path) -> Result<(), Failure> {
 }
 
 /// Whoever started this server keeps its standard input open, and does not outlive it.
-fn end_with_standard_input(hear: impl Fn(&str) + Send + 'static) {
+pub fn end_with_standard_input(hear: impl Fn(&str) + Send + 'static) {
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
             hear(&line);
