@@ -84,9 +84,8 @@ impl<T: Default> TrieBuilder<T> {
             .map(|(text, node)| (text, node.build()));
         Trie {
             literals: if few {
-                literals
-                    .next()
-                    .map_or(Literals::None, |(text, node)| node.after(text))
+                let only = literals.next();
+                only.map_or(Literals::None, |(text, node)| node.after(&text))
             } else {
                 Literals::Many(Box::new(literals.collect()))
             },
@@ -112,48 +111,48 @@ impl<T> FromIterator<(Box<[u8]>, Trie<T>)> for Many<T> {
 
 impl<T> Trie<T> {
     /// The one way to this node by this text, and through it where it is no more than a step.
-    fn after(self, text: Box<[u8]>) -> Literals<T> {
+    fn after(self, text: &[u8]) -> Literals<T> {
+        let step = [b"/", text].concat();
         match self {
             Self {
                 literals: Literals::Only(further, node),
                 one: None,
                 here: None,
                 below: None,
-            } => Literals::Only([&*text, b"/", &*further].concat().into(), node),
-            node => Literals::Only(text, Box::new(node)),
+            } => Literals::Only([&*step, &*further].concat().into(), node),
+            node => Literals::Only(step.into(), Box::new(node)),
         }
     }
 
     /// Visits what stands at every pattern that the path meets.
     ///
-    /// The path has no leading slash; that of the root has no segment and is `None`.
+    /// A path is a slash and a segment, any number of times; that of the root is empty.
     #[inline]
-    pub(super) fn visit<'a>(&'a self, path: Option<&[u8]>, visitor: &mut impl FnMut(&'a T)) {
+    pub(super) fn visit<'a>(&'a self, path: &[u8], visitor: &mut impl FnMut(&'a T)) {
         let (mut node, mut path) = (self, path);
         loop {
             if let Some(below) = &node.below {
                 visitor(below);
             }
-            let Some(rest) = path else {
+            if path.is_empty() {
                 if let Some(here) = &node.here {
                     visitor(here);
                 }
                 return;
-            };
+            }
             let literal = match &node.literals {
                 Literals::None => None,
-                Literals::Only(text, next) => after(rest, text).map(|further| (&**next, further)),
-                Literals::Many(many) => many.next(rest),
+                Literals::Only(text, next) => after(path, text).map(|further| (&**next, further)),
+                Literals::Many(many) => many.next(path),
             };
             // Where only one way goes on, walking it takes no recursion.
             (node, path) = match (literal, &node.one) {
-                (Some((next, further)), one) => {
-                    if let Some(one) = one {
-                        one.visit_again(split(rest).1, visitor);
-                    }
-                    (next, further)
+                (Some(literal), None) => literal,
+                (Some(literal), Some(one)) => {
+                    one.visit_again(split(path).1, visitor);
+                    literal
                 }
-                (None, Some(one)) => (&**one, split(rest).1),
+                (None, Some(one)) => (&**one, split(path).1),
                 (None, None) => return,
             };
         }
@@ -161,14 +160,14 @@ impl<T> Trie<T> {
 
     /// The other of two ways.
     #[inline(never)]
-    fn visit_again<'a>(&'a self, path: Option<&[u8]>, visitor: &mut dyn FnMut(&'a T)) {
+    fn visit_again<'a>(&'a self, path: &[u8], visitor: &mut dyn FnMut(&'a T)) {
         self.visit(path, &mut |found| visitor(found));
     }
 }
 
 impl<T> Many<T> {
     #[inline]
-    fn next<'p>(&self, path: &'p [u8]) -> Option<(&Trie<T>, Option<&'p [u8]>)> {
+    fn next<'p>(&self, path: &'p [u8]) -> Option<(&Trie<T>, &'p [u8])> {
         let (segment, further) = split(path);
         let next = match number(segment) {
             Some(number) => self.short.get(&number)?,
@@ -180,12 +179,9 @@ impl<T> Many<T> {
 
 /// What follows on these whole segments, if the path begins with them.
 #[inline]
-fn after<'p>(path: &'p [u8], segments: &[u8]) -> Option<Option<&'p [u8]>> {
-    match path.strip_prefix(segments)? {
-        [] => Some(None),
-        [b'/', further @ ..] => Some(Some(further)),
-        _ => None,
-    }
+fn after<'p>(path: &'p [u8], segments: &[u8]) -> Option<&'p [u8]> {
+    let further = path.strip_prefix(segments)?;
+    matches!(further, [] | [b'/', ..]).then_some(further)
 }
 
 /// A segment as a number, if it is short: no two segments have the same one.
@@ -208,11 +204,11 @@ fn number(segment: &[u8]) -> Option<u128> {
     Some(bytes | u128::from(length) << 120)
 }
 
-/// The first segment and what follows its slash.
+/// The first segment, without its slash, and what follows on it.
 #[inline]
-fn split(path: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let (segment, rest) = path.split_at_checked(slash(path)).unwrap_or((path, &[]));
-    (segment, rest.split_first().map(|(_, further)| further))
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    let path = path.get(1..).unwrap_or_default();
+    path.split_at_checked(slash(path)).unwrap_or((path, &[]))
 }
 
 /// Where the first slash is, or the end. Segments are short: eight bytes are looked at all at once.
@@ -234,12 +230,13 @@ fn slash(path: &[u8]) -> usize {
     passed + rest.iter().take_while(|byte| **byte != b'/').count()
 }
 
-/// The path of a walk: what follows the leading slash, or `None` where there is no segment.
+/// The path of a walk: that of the root is empty.
 #[inline]
-pub(super) fn segments_of(path: &str) -> Option<&[u8]> {
-    let path = path.as_bytes();
-    let path = path.strip_prefix(b"/").unwrap_or(path);
-    (!path.is_empty()).then_some(path)
+pub(super) fn segments_of(path: &str) -> &[u8] {
+    match path.as_bytes() {
+        b"/" => &[],
+        path => path,
+    }
 }
 
 /// A segment as far as matching goes: the name of a capture plays no part.
@@ -266,10 +263,9 @@ mod tests {
     fn a_segment_ends_at_its_slash_wherever_that_is() {
         for length in 0..40 {
             let segment = "s".repeat(length);
-            assert_eq!(split(segment.as_bytes()), (segment.as_bytes(), None));
-            for further in ["", "x", "/", ".0", "after/it/and/more"] {
-                let path = format!("{segment}/{further}");
-                let expected = (segment.as_bytes(), Some(further.as_bytes()));
+            for further in ["", "/", "/x", "//", "/.0", "/after/it/and/more"] {
+                let path = format!("/{segment}{further}");
+                let expected = (segment.as_bytes(), further.as_bytes());
                 assert_eq!(split(path.as_bytes()), expected, "{path}");
             }
         }
@@ -311,17 +307,18 @@ mod tests {
         *trie.at(literals("api/v1/orders/status"), false) = 1;
         let one = trie.build();
         assert!(
-            matches!(&one.literals, Literals::Only(text, _) if &**text == b"api/v1/orders/status")
+            matches!(&one.literals, Literals::Only(text, _) if &**text == b"/api/v1/orders/status")
         );
         for (path, expected) in [
-            ("api/v1/orders/status", vec![1]),
-            ("api/v1/orders", vec![]),
-            ("api/v1/orders/status/x", vec![]),
-            ("api/v1/orders/statusx", vec![]),
-            ("api/v1/orders/statu", vec![]),
+            ("/api/v1/orders/status", vec![1]),
+            ("/api/v1/orders", vec![]),
+            ("/api/v1/orders/status/x", vec![]),
+            ("/api/v1/orders/statusx", vec![]),
+            ("/api/v1/orders/statu", vec![]),
+            ("", vec![]),
         ] {
             let mut found = Vec::new();
-            one.visit(Some(path.as_bytes()), &mut |at| found.push(*at));
+            one.visit(path.as_bytes(), &mut |at| found.push(*at));
             assert_eq!(found, expected, "{path}");
         }
     }
