@@ -12,14 +12,19 @@ impl Certificates {
     /// Writes what the agent gives to the callers at that listener.
     #[must_use]
     pub fn write(agent: &Agent, listener: &str) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let certificates = Self(tempfile::tempdir().expect("a temporary directory can be made"));
+        certificates.write_again(agent, listener);
+        certificates
+    }
+
+    /// Replaces them by what the agent gives now.
+    pub fn write_again(&self, agent: &Agent, listener: &str) {
         let mut command = Command::new(program("spiffectl"));
         command
             .args(["svid", "write", "--dir"])
-            .arg(directory.path());
+            .arg(self.directory());
         command.env("SPIFFE_ENDPOINT_SOCKET", agent.endpoint(listener));
         let _ = Running::start(&mut command).finish().success();
-        Self(directory)
     }
 
     /// The chain of the SVID.

@@ -6,6 +6,8 @@
 mod agent;
 mod certificates;
 mod fake_agent;
+mod nginx;
+mod node;
 mod process;
 mod programs;
 mod python;
@@ -14,8 +16,10 @@ mod server;
 pub use agent::Agent;
 pub use certificates::Certificates;
 pub use fake_agent::{Call, FakeAgent};
+pub use nginx::Nginx;
+pub use node::node;
 pub use process::{Finished, Running};
-pub use programs::{program, repository};
+pub use programs::{installed, program, repository};
 pub use python::python;
 pub use server::Server;
 

@@ -78,6 +78,15 @@ impl Running {
 
     /// Waits for a line that begins so, and returns the rest of it.
     pub fn line(&mut self, beginning: &str) -> String {
+        self.find(beginning, |line| line.strip_prefix(beginning))
+    }
+
+    /// Waits for a line with this in it, and returns what follows.
+    pub fn line_with(&mut self, words: &str) -> String {
+        self.find(words, |line| Some(line.split_once(words)?.1))
+    }
+
+    fn find(&mut self, wanted: &str, rest: impl Fn(&str) -> Option<&str>) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self
@@ -86,7 +95,7 @@ impl Running {
             {
                 Ok(line) => {
                     self.stdout.push(line.clone());
-                    if let Some(rest) = line.strip_prefix(beginning) {
+                    if let Some(rest) = rest(&line) {
                         return rest.trim().to_owned();
                     }
                 }
@@ -96,7 +105,7 @@ impl Running {
                         RecvTimeoutError::Disconnected => "ended without saying",
                     };
                     let until_then = self.kill();
-                    panic!("{} {what} `{beginning}…`: {until_then:#?}", self.name);
+                    panic!("{} {what} `{wanted}…`: {until_then:#?}", self.name);
                 }
             }
         }
@@ -113,17 +122,19 @@ impl Running {
     /// Sends SIGTERM and waits for the end.
     #[must_use]
     pub fn terminate(self) -> Finished {
-        let kill = format!("kill -TERM {}", self.child.id());
+        let sent = self.signal("TERM");
+        assert!(sent, "{} has ended before it was told to", self.name);
+        self.finish()
+    }
+
+    /// Sends a signal, such as `HUP`, and says whether there is still somebody to get it.
+    pub fn signal(&self, signal: &str) -> bool {
+        let kill = format!("kill -{signal} {}", self.child.id());
         let sent = Command::new("sh")
             .args(["-c", &kill])
             .status()
             .expect("sh runs");
-        assert!(
-            sent.success(),
-            "{} has ended before it was told to",
-            self.name
-        );
-        self.finish()
+        sent.success()
     }
 
     /// Waits for the end. Its standard input ends at once.

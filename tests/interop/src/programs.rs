@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -27,6 +28,28 @@ pub fn program(name: &str) -> &'static Path {
     built
         .get(name)
         .unwrap_or_else(|| panic!("there is no program `{name}` among {built:?}"))
+}
+
+/// A program that some machines lack, in `PATH` or where Debian keeps servers. Where it is absent, that is
+/// said; it is an error if `INTEROP_DEMANDS_ALL` is set, as it is in CI.
+#[must_use]
+pub fn installed(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .chain(["/usr/sbin".into()])
+        .map(|directory| directory.join(name))
+        .find(|file| file.is_file());
+    if found.is_none() {
+        let demanded = std::env::var_os("INTEROP_DEMANDS_ALL").is_some();
+        assert!(!demanded, "{name} is not installed");
+        // Not captured, as what a passing test prints would be.
+        writeln!(
+            stderr(),
+            "{name} is not installed: nothing is shown with it"
+        )
+        .ok();
+    }
+    found
 }
 
 fn build() -> BTreeMap<String, PathBuf> {
