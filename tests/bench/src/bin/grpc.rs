@@ -19,6 +19,7 @@ use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::crypto::CryptoProvider;
 use spiffe_acceptor::{Acceptor, PeerIdentityLayer};
 use spiffe_authz::axum::{Router, Rpcs};
 use spiffe_authz::guard::AuthzLayer;
@@ -127,7 +128,11 @@ fn pair(
     Ok((medians[0], medians[1]))
 }
 
-fn round(runtime: &Runtime, server: &Server, to: &SendRequest<Full<Bytes>>) -> Result<f64, Failure> {
+fn round(
+    runtime: &Runtime,
+    server: &Server,
+    to: &SendRequest<Full<Bytes>>,
+) -> Result<f64, Failure> {
     let before = server.cpu()?;
     runtime.block_on(async {
         let mut callers = JoinSet::new();
@@ -166,8 +171,15 @@ async fn calls(mut to: SendRequest<Full<Bytes>>, count: usize) -> Result<(), Fai
             .header("content-type", "application/grpc")
             .header("te", "trailers")
             .body(Full::new(Bytes::from_static(MESSAGE)))?;
-        let answer = to.send_request(request).await?.into_body().collect().await?;
-        let status = answer.trailers().and_then(|trailers| trailers.get("grpc-status"));
+        let answer = to
+            .send_request(request)
+            .await?
+            .into_body()
+            .collect()
+            .await?;
+        let status = answer
+            .trailers()
+            .and_then(|trailers| trailers.get("grpc-status"));
         if status.is_none_or(|status| status != "0") || answer.to_bytes() != MESSAGE {
             return Err("the call was not answered".into());
         }
@@ -177,6 +189,9 @@ async fn calls(mut to: SendRequest<Full<Bytes>>, count: usize) -> Result<(), Fai
 
 async fn serve(kind: &str, directory: &Path) -> Result<(), Failure> {
     if kind == "tonic" {
+        // It takes what the process has.
+        let provider = spiffe_verify::default_provider()?;
+        let _ = CryptoProvider::clone(&provider).install_default();
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         servers::announce(tcp.local_addr()?)?;
         let read = |name: &str| std::fs::read(directory.join(name));
@@ -187,22 +202,37 @@ async fn serve(kind: &str, directory: &Path) -> Result<(), Failure> {
         let server = Tonic::builder().tls_config(tls)?.add_service(Echo);
         return Ok(server.serve_with_incoming(incoming).await?);
     }
-    let source = Source::fixed(Svid::read(directory)?.material()).connect().await?;
+    let source = Source::fixed(Svid::read(directory)?.material())
+        .connect()
+        .await?;
     let listener = Acceptor::builder(source).bind("127.0.0.1:0").await?;
     servers::announce(listener.local_addr()?)?;
     let incoming = listener.into_incoming();
     let server = Tonic::builder().layer(PeerIdentityLayer::new());
     let policy = Policy::from_yaml(POLICY)?;
     match kind {
-        "ours" => server.clone().add_service(Echo).serve_with_incoming(incoming).await?,
+        "ours" => {
+            server
+                .clone()
+                .add_service(Echo)
+                .serve_with_incoming(incoming)
+                .await?
+        }
         "layer" => {
             let mut server = server.layer(AuthzLayer::new(policy)?);
-            server.add_service(Echo).serve_with_incoming(incoming).await?;
+            server
+                .add_service(Echo)
+                .serve_with_incoming(incoming)
+                .await?;
         }
         "rules" => {
             let rules = Rpcs::new().allow("Once", "spiffe://example.org/**");
             let routes = Routes::from(Router::<()>::new().grpc(Echo, rules).build()?);
-            server.clone().add_routes(routes).serve_with_incoming(incoming).await?;
+            server
+                .clone()
+                .add_routes(routes)
+                .serve_with_incoming(incoming)
+                .await?;
         }
         other => return Err(format!("there is no server `{other}`").into()),
     }
