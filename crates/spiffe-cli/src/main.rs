@@ -3,6 +3,8 @@
 //! It ends with the status 0 where it did what it was told, 1 where that failed, and 2 where what it
 //! was given cannot be used.
 
+mod advice;
+mod call;
 mod dev;
 mod doctor;
 mod failure;
@@ -29,6 +31,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Call a server whose identity is proved and expected, over HTTP or gRPC: a curl for SVIDs
+    Call(call::Arguments),
     /// An agent for development, in place of SPIRE
     #[command(subcommand)]
     Dev(dev::Command),
@@ -44,6 +48,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
+        Command::Call(arguments) => call::run(arguments),
         Command::Dev(command) => dev::run(command),
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Policy(command) => policy::run(command),

@@ -12,7 +12,7 @@ use spiffe_source::Source;
 use spiffe_tls::{ClientRevision, ClientTls, ExpectedServer, InvalidExpectation};
 use tower_service::Service;
 
-use crate::dial::{Target, name_or_address, shake_hands};
+use crate::dial::{Protocol, Target, name_or_address, shake_hands};
 use crate::error::{ConnectError, ConnectFailure, ConnectorError, ConnectorFailure};
 use crate::guarded::Guarded;
 use crate::http_client::HttpClient;
@@ -46,7 +46,7 @@ use crate::stream::Stream;
 pub struct Connector {
     tls: ClientTls,
     servers: Option<Arc<ServersByAuthority>>,
-    http2_only: bool,
+    only: Option<Protocol>,
     settings: Settings,
 }
 
@@ -105,7 +105,7 @@ impl Connector {
         Ok(Self {
             tls,
             servers,
-            http2_only: false,
+            only: None,
             settings: Settings::default(),
         })
     }
@@ -137,10 +137,27 @@ impl Connector {
         self.servers.as_deref()
     }
 
-    /// The same for servers that have to speak HTTP/2.
-    #[cfg(feature = "tonic")]
-    pub(crate) fn http2_only(mut self) -> Self {
-        self.http2_only = true;
+    /// Offers HTTP/1.1 alone in the handshake.
+    ///
+    /// ```no_run
+    /// # fn example(source: spiffe_source::Source) -> Result<(), spiffe_connector::ConnectorError> {
+    /// use spiffe_connector::Connector;
+    ///
+    /// let old = Connector::new(source, "spiffe://example.org/service/legacy")?.http1_only();
+    /// # let _ = old;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn http1_only(mut self) -> Self {
+        self.only = Some(Protocol::Http1);
+        self
+    }
+
+    /// Offers HTTP/2 alone in the handshake: a server that does not speak it gets no request.
+    #[must_use]
+    pub fn http2_only(mut self) -> Self {
+        self.only = Some(Protocol::Http2);
         self
     }
 
@@ -170,7 +187,7 @@ impl Connector {
         let tcp = target.dial(&self.settings).await?;
         let name = name_or_address(target, &tcp)?;
         let config = revision.config();
-        let tls = shake_hands(config, name, tcp, self.http2_only, &self.settings).await?;
+        let tls = shake_hands(config, name, tcp, self.only, &self.settings).await?;
         // Trust that went while the server took its time is gone: the latest revision has the last word.
         let chain = self
             .revision(expected)?

@@ -21,6 +21,22 @@ use crate::settings::Settings;
 const FIRST_WORD: Duration = Duration::from_secs(1);
 const HTTPS_PORT: u16 = 443;
 
+/// The one protocol that a handshake offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+}
+
+impl Protocol {
+    fn alpn(self) -> Vec<u8> {
+        match self {
+            Self::Http1 => b"http/1.1".to_vec(),
+            Self::Http2 => b"h2".to_vec(),
+        }
+    }
+}
+
 /// What is dialled, in the one form in which it is compared and shown: `host:port`, in lower case.
 /// Not the authority as it stands, which may hold a password.
 #[derive(Debug, Clone)]
@@ -89,13 +105,13 @@ pub(crate) async fn shake_hands(
     config: &Arc<ClientConfig>,
     name: ServerName<'static>,
     tcp: TcpStream,
-    http2_only: bool,
+    only: Option<Protocol>,
     settings: &Settings,
 ) -> Result<TlsStream<TcpStream>, ConnectFailure> {
-    let config = if http2_only {
+    let config = if let Some(protocol) = only {
         // The copy shares sessions, verifier and certificate with the original.
         let mut config = ClientConfig::clone(config);
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.alpn_protocols = vec![protocol.alpn()];
         Arc::new(config)
     } else {
         config.clone()
@@ -115,7 +131,7 @@ pub(crate) async fn shake_hands(
             return Err(ConnectFailure::Handshake(error));
         }
     }
-    if http2_only && !http2 {
+    if only == Some(Protocol::Http2) && !http2 {
         return Err(ConnectFailure::NoHttp2);
     }
     Ok(tls)

@@ -107,7 +107,9 @@ impl fmt::Display for RefusedByServer {
             | Alert::UnsupportedCertificate
             | Alert::CertificateRevoked
             | Alert::AccessDenied => "it does not accept the certificate; its log says why",
-            Alert::NoApplicationProtocol => "it speaks neither HTTP/2 nor HTTP/1.1",
+            Alert::NoApplicationProtocol => {
+                "it speaks none of the protocols that this client offers"
+            }
             Alert::ProtocolVersion => "it does not speak TLS 1.3",
             Alert::InternalError => "it has no identity at the moment, or another fault of its own",
             _ => "it has ended the connection; its log says why",

@@ -105,7 +105,7 @@ impl WebConnector {
         let name = target.name().ok_or(ConnectFailure::NoHost)?;
         let revision = self.tls.current().ok_or(ConnectFailure::NoIdentity)?;
         let tcp = target.dial(&self.settings).await?;
-        let tls = shake_hands(revision.config(), name, tcp, false, &self.settings).await?;
+        let tls = shake_hands(revision.config(), name, tcp, None, &self.settings).await?;
         let connection = Connection::new();
         let life = Life::new();
         let replaced = {

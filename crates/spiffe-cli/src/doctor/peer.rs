@@ -3,6 +3,7 @@ use spiffe_connector::{Connector, Failure as Refusal};
 use spiffe_source::Source;
 
 use super::report::Report;
+use crate::advice;
 use crate::failure::Failure;
 
 /// Shakes hands with a server, and says who refused whom.
@@ -31,19 +32,7 @@ pub(super) async fn examine(
             format!("{address} is {}", stream.peer().spiffe_id()),
         ),
         Err(error) => {
-            let advice = match &error {
-                error if error.unexpected_server().is_some() => {
-                    "either the wrong server answers, or the wrong ID is expected"
-                }
-                error if error.chain().is_some() => {
-                    "name its trust domain with --trust, or look at what issued its SVID"
-                }
-                error if error.is_unreachable() => "is it running, and is the port right?",
-                error if error.is_timeout() => {
-                    "something between the two drops packets, or the server is overloaded"
-                }
-                _ => "the server's log says more",
-            };
+            let advice = advice::of(&error);
             report.fault("peer", format!("{}; {advice}", Refusal::of(&error)))
         }
     }

@@ -77,7 +77,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     })
 }
 
-async fn connect(agent: Agent) -> Result<Source, Failure> {
+pub(crate) async fn connect(agent: Agent) -> Result<Source, Failure> {
     let mut source = Source::workload_api().first_update_within(Duration::from_secs(agent.wait));
     for trust_domain in agent.trust {
         source = source.trust(trust_domain);
