@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
+use http::uri::Authority;
 use socket2::{SockRef, TcpKeepalive};
 use spiffe_tls::rustls::ClientConfig;
 use spiffe_tls::rustls::pki_types::ServerName;
@@ -49,9 +50,17 @@ impl Target {
     pub(crate) fn of(uri: &Uri) -> Result<Self, ConnectError> {
         let host = uri.host().filter(|host| !host.is_empty());
         let host = host.ok_or_else(|| ConnectError::new("", ConnectFailure::NoHost))?;
+        // `http` reads a port that is too large as none, and none means another server.
+        let authority = uri.authority().map_or("", Authority::as_str);
+        let without_user = authority.rsplit('@').next().unwrap_or_default();
+        let port = match (uri.port_u16(), without_user.strip_prefix(host)) {
+            (Some(port), _) => port,
+            (None, Some("" | ":")) => HTTPS_PORT,
+            (None, _) => return Err(ConnectError::new(host, ConnectFailure::BadPort)),
+        };
         Ok(Self {
             host: host.to_ascii_lowercase(),
-            port: uri.port_u16().unwrap_or(HTTPS_PORT),
+            port,
         })
     }
 
@@ -154,7 +163,15 @@ mod tests {
         assert_eq!(form("https://orders.internal:8443"), "orders.internal:8443");
         assert_eq!(form("https://me:secret@orders:1/"), "orders:1");
         assert_eq!(form("https://[::1]:8443/"), "[::1]:8443");
-        assert!(Target::of(&Uri::from_static("/path")).is_err());
+        assert_eq!(form("https://orders:/"), "orders:443");
+        for bad in [
+            "/path",
+            "https://orders:65536/",
+            "https://65536:65536/",
+            "https://me:1@orders:99999/",
+        ] {
+            assert!(Target::of(&Uri::from_static(bad)).is_err(), "{bad}");
+        }
         let six = Target::of(&Uri::from_static("https://[::1]:8443/")).unwrap();
         assert_eq!(six.host(), "::1");
     }

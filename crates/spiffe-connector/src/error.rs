@@ -77,6 +77,7 @@ pub struct ConnectError {
 #[derive(Debug)]
 pub(crate) enum ConnectFailure {
     NoHost,
+    BadPort,
     NobodyExpected,
     NoIdentity,
     NoHttp2,
@@ -153,6 +154,9 @@ impl fmt::Display for ConnectError {
         }
         match &self.failure {
             ConnectFailure::NoHost => f.write_str("the URI names no host"),
+            ConnectFailure::BadPort => {
+                f.write_str("the port of the URI is none: a port is a number up to 65535")
+            }
             ConnectFailure::NobodyExpected => write!(
                 f,
                 "nobody is expected at {}: the map of servers does not name it, and nothing was sent",
@@ -185,6 +189,7 @@ impl Error for ConnectError {
             ConnectFailure::Dial(error) | ConnectFailure::Handshake(error) => Some(error),
             ConnectFailure::Peer(error) => Some(error),
             ConnectFailure::NoHost
+            | ConnectFailure::BadPort
             | ConnectFailure::NobodyExpected
             | ConnectFailure::NoIdentity
             | ConnectFailure::NoHttp2
