@@ -180,6 +180,8 @@ impl Rule {
         peer: Option<&PeerIdentity>,
         policy: Option<&Policy>,
     ) -> Result<(), Reason> {
+        #[cfg(not(feature = "axum"))]
+        let _ = policy;
         if let Some(peer) = peer
             && self.0.denied.iter().any(|pattern| peer.matches(pattern))
         {

@@ -9,7 +9,7 @@ use crate::audit::{AuditRecord, Lost, Tenant, correlation_id};
 use crate::decision::Reason;
 use crate::observe;
 use crate::policy::query::{Head, Resource};
-use crate::policy::{Decision, Policy, Step};
+use crate::policy::{Decision, NeedsResource, Policy};
 use crate::refusal::Refusal;
 use crate::rule::Rule;
 
@@ -151,8 +151,8 @@ impl Guard {
             query.trailing_slash = self.0.trailing_slash;
             query.resource = resource;
             let mut record = match policy.step(&query) {
-                Step::Decided(decision) => self.record(head, &decision, begun),
-                Step::NeedsResource => AuditRecord {
+                Ok(decision) => self.record(head, &decision, begun),
+                Err(NeedsResource) => AuditRecord {
                     decision: "allow",
                     policy: policy.name(),
                     generation: policy.generation(),

@@ -11,7 +11,7 @@ use super::provider::AnyProvider;
 use crate::audit::{AuditSink, Tenant};
 use crate::observe;
 use crate::policy::query::{Head, Resource};
-use crate::policy::{Policy, PolicySource, Replaced, Step};
+use crate::policy::{NeedsResource, Policy, PolicySource, Replaced, Step};
 use crate::refusal::Refusal;
 use crate::rule::Rule;
 
@@ -95,15 +95,13 @@ impl Guard {
             return self.enter_by(head, rule, policy, &step, resource, clock);
         }
         match &step {
-            Step::NeedsResource => Entry::Waits,
-            Step::Decided(decision) if !decision.is_allowed() => {
+            Err(NeedsResource) => Entry::Waits,
+            Ok(decision) if !decision.is_allowed() => {
                 Entry::at_once(self.conclude(head, decision, None, resource, clock))
             }
-            Step::Decided(_) if self.waits_after_allow() => Entry::Waits,
-            Step::Decided(_) if clock.is_none() => Entry::Allowed,
-            Step::Decided(decision) => {
-                Entry::at_once(self.conclude(head, decision, None, resource, clock))
-            }
+            Ok(_) if self.waits_after_allow() => Entry::Waits,
+            Ok(_) if clock.is_none() => Entry::Allowed,
+            Ok(decision) => Entry::at_once(self.conclude(head, decision, None, resource, clock)),
         }
     }
 
@@ -120,11 +118,11 @@ impl Guard {
         clock: Option<Instant>,
     ) -> Entry {
         let waits = match step {
-            Step::Decided(decision) if decision.is_kept_out() => {
+            Ok(decision) if decision.is_kept_out() => {
                 return Entry::at_once(self.conclude(head, decision, None, resource, clock));
             }
-            Step::Decided(_) => self.waits_after_allow(),
-            Step::NeedsResource => true,
+            Ok(_) => self.waits_after_allow(),
+            Err(NeedsResource) => true,
         };
         match rule.judge(head.peer, Some(policy)) {
             Ok(()) if waits => Entry::Waits,
@@ -148,8 +146,8 @@ impl Guard {
         let mut note = None;
         let mut resource = None;
         let decision = match policy.step(&query) {
-            Step::Decided(decision) => decision,
-            Step::NeedsResource => {
+            Ok(decision) => decision,
+            Err(NeedsResource) => {
                 resource = self.resource(parts).await.unwrap_or_else(|why| {
                     note = Some(why);
                     None

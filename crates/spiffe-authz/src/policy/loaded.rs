@@ -6,7 +6,7 @@ use spiffe_peer::TrustDomain;
 
 use super::decision::Decision;
 use super::error::InvalidPolicy;
-use super::index::{Index, Step};
+use super::index::{Index, NeedsResource, Step};
 use super::model::{Mode, Model};
 use super::query::Query;
 use super::yaml;
@@ -75,10 +75,8 @@ impl Policy {
     #[must_use]
     #[inline]
     pub fn decide<'p>(&'p self, query: &Query<'_>) -> Decision<'p> {
-        match self.0.index.step(query) {
-            Step::Decided(decision) => decision,
-            Step::NeedsResource => self.0.index.undecidable(query),
-        }
+        let decided = self.0.index.step(query);
+        decided.unwrap_or_else(|NeedsResource| self.0.index.undecidable(query))
     }
 
     /// Its name, as audit records give it.

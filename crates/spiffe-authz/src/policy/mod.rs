@@ -116,7 +116,7 @@ mod source;
 mod users;
 mod yaml;
 
-pub(crate) use index::Step;
+pub(crate) use index::{NeedsResource, Step};
 pub(crate) use live::Replaced;
 
 pub use builder::{PolicyBuilder, PolicyRule};

@@ -289,7 +289,7 @@ pub(super) const CONTROLS: [Control; 25] = [
         without: "a rule that denies says nothing at a route that has a rule in code",
         edits: &[Edit {
             file: SHARED,
-            text: "            Step::Decided(decision) if decision.is_kept_out() => {",
+            text: "            Ok(decision) if decision.is_kept_out() => {",
             replacement: r"            Step::Decided(decision)
                 if decision.is_kept_out() && head.method == http::Method::CONNECT =>
             {",

@@ -39,13 +39,12 @@ pub(crate) struct Index {
     has_shadow: bool,
 }
 
-/// What the index needs to go on.
+/// A decision, unless a rule that may decide reads the resource, which has not been asked for.
+pub(crate) type Step<'p> = Result<Decision<'p>, NeedsResource>;
+
+/// The decision has to know the resource first.
 #[derive(Debug)]
-pub(crate) enum Step<'p> {
-    Decided(Decision<'p>),
-    /// A rule that may decide reads the resource, which has not been asked for.
-    NeedsResource,
-}
+pub(crate) struct NeedsResource;
 
 /// A request that is canonical, and when it is judged.
 pub(super) struct Subject<'q> {
@@ -76,24 +75,17 @@ impl Index {
         Some(&rule.name)
     }
 
-    /// Decides, or says that it needs to know the resource first.
-    #[inline]
-    pub(crate) fn step<'p>(&'p self, query: &Query<'_>) -> Step<'p> {
-        match self.judge(query) {
-            Ok(decision) => Step::Decided(decision),
-            Err(NeedsResource) => Step::NeedsResource,
-        }
-    }
-
     /// The decision where nobody can tell what the resource is, though that was to be known by now.
     pub(crate) fn undecidable(&self, query: &Query<'_>) -> Decision<'_> {
         self.refusal(query, Why::Undecided)
     }
 
+    /// Decides, or says that it has to know the resource first.
+    ///
     /// Not inlined: the compiler would take what is returned apart and put it together again, byte by
     /// byte, which costs as much as half a decision.
     #[inline(never)]
-    fn judge(&self, query: &Query<'_>) -> Result<Decision<'_>, NeedsResource> {
+    pub(crate) fn step(&self, query: &Query<'_>) -> Step<'_> {
         let path = match query.path.strip_suffix('/') {
             Some(path) if query.trailing_slash && !matches!(path, "" | "/") => path,
             _ => query.path,
@@ -116,12 +108,7 @@ impl Index {
     }
 
     #[inline]
-    fn find(
-        &self,
-        query: &Query<'_>,
-        target: &Canonical<'_>,
-        caller: &Caller,
-    ) -> Result<Decision<'_>, NeedsResource> {
+    fn find(&self, query: &Query<'_>, target: &Canonical<'_>, caller: &Caller) -> Step<'_> {
         let found = self.actions.find(&target.path, query.method, caller);
         if found.open.is_empty() {
             let outcome = found.plain(query.peer.id().is_some());
@@ -233,7 +220,7 @@ impl Index {
         query: &Query<'_>,
         target: Canonical<'_>,
         peer: &PeerIdentity,
-    ) -> Result<Decision<'_>, NeedsResource> {
+    ) -> Step<'_> {
         let ours = peer.resolved(|known: &Remembered| {
             let mut known = known.0.iter();
             let (_, caller) = known.find(|(of, _)| *of == self.generation)?;
@@ -258,8 +245,6 @@ impl Index {
         caller
     }
 }
-
-struct NeedsResource;
 
 impl Found {
     #[inline]
