@@ -44,7 +44,7 @@ Examples:
 Status: 0 where the server has answered, 1 where it has not or where --fail or --grpc-health
 say so, 2 where what was given cannot be used. No redirect is followed.")]
 pub(crate) struct Arguments {
-    /// What to call: https://HOST[:PORT]/PATH, and for gRPC without a path
+    /// What to call: https://HOST:PORT/PATH, and for gRPC without a path
     url: String,
     /// Who has to answer: a SPIFFE ID, or an ID pattern; it gets no byte of the request before it has
     /// proved to be that

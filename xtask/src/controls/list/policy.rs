@@ -290,7 +290,7 @@ pub(super) const CONTROLS: [Control; 25] = [
         edits: &[Edit {
             file: SHARED,
             text: "            Ok(decision) if decision.is_kept_out() => {",
-            replacement: r"            Step::Decided(decision)
+            replacement: r"            Ok(decision)
                 if decision.is_kept_out() && head.method == http::Method::CONNECT =>
             {",
         }],
