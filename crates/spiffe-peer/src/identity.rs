@@ -217,21 +217,21 @@ impl PeerIdentity {
         self.0.connection.request_close();
     }
 
-    /// Asks what policies have worked out for this peer, as far as it is of type `T`, and ends with the
-    /// first answer.
+    /// What a policy worked out for this peer before any other did, if it is of type `T`.
     ///
     /// The slot spares a policy from resolving the same caller with every request. It holds what was
     /// stored first and what was stored last; a policy stores its generation beside what it resolved.
     #[inline]
-    pub fn resolved<T: Any, R>(&self, mut find: impl FnMut(&T) -> Option<R>) -> Option<R> {
-        let slot = &self.0.resolved;
+    #[must_use]
+    pub fn first_resolved<T: Any>(&self) -> Option<&T> {
         // Most connections see one policy, and reading what never changes is cheapest.
-        let first = slot.first.get()?;
-        if let Some(found) = first.downcast_ref().and_then(&mut find) {
-            return Some(found);
-        }
-        let last = slot.last.load();
-        last.as_ref()?.downcast_ref().and_then(find)
+        self.0.resolved.first.get()?.downcast_ref()
+    }
+
+    /// What was worked out for this peer last, if that is not the first and is of type `T`.
+    pub fn last_resolved<T: Any, R>(&self, find: impl FnOnce(&T) -> R) -> Option<R> {
+        let last = self.0.resolved.last.load();
+        last.as_ref()?.downcast_ref().map(find)
     }
 
     /// Stores what a policy has worked out for this peer, beside what was stored first and in place of
@@ -384,21 +384,17 @@ mod tests {
     fn the_slot_holds_the_first_and_the_last_of_any_type() {
         let (peer, _connection) = peer(SystemTime::now() + Duration::from_secs(60));
         let all = |peer: &PeerIdentity| {
-            let mut all = Vec::new();
-            peer.resolved(|value: &u32| {
-                all.push(*value);
-                None::<()>
-            });
-            all
+            let first = peer.first_resolved().copied();
+            let last = peer.last_resolved(|value: &u32| *value);
+            [first, last].into_iter().flatten().collect::<Vec<_>>()
         };
         assert!(all(&peer).is_empty());
         for (value, expected) in [(7_u32, vec![7]), (8, vec![7, 8]), (9, vec![7, 9])] {
             peer.clone().set_resolved(value);
             assert_eq!(all(&peer), expected);
         }
-        assert_eq!(peer.resolved(|value: &u32| Some(*value)), Some(7));
         peer.set_resolved("a text");
         assert_eq!(all(&peer), [7]);
-        assert_eq!(peer.resolved(|value: &&str| Some(*value)), Some("a text"));
+        assert_eq!(peer.last_resolved(|text: &&str| *text), Some("a text"));
     }
 }

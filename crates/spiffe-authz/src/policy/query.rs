@@ -108,6 +108,18 @@ impl<'a> Query<'a> {
         self
     }
 
+    /// The path that is decided on.
+    #[inline]
+    pub(super) fn path(&self) -> &'a str {
+        if !self.trailing_slash {
+            return self.path;
+        }
+        match self.path.strip_suffix('/') {
+            Some(path) if !matches!(path, "" | "/") => path,
+            _ => self.path,
+        }
+    }
+
     /// The same request at another time than now.
     pub fn at(mut self, time: SystemTime) -> Self {
         self.at = Some(time);

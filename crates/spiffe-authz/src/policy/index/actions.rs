@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::callers::{Caller, SetId};
 use super::few::FewMap;
+use super::shortlist::{FEW, Said};
 use super::trie::{Trie, TrieBuilder, segments_of};
 use crate::policy::model::{Action, Effect, Methods};
 
@@ -18,6 +19,8 @@ pub(in crate::policy) const NO_RULE: RuleId = RuleId::MAX;
 #[derive(Debug)]
 pub(super) struct Actions {
     paths: Trie<Cells>,
+    /// What is said of a set of callers; of much only the beginning, for it is not gone through.
+    of_sets: HashMap<SetId, Vec<Said>>,
     /// Methods that rules name and that have no number of their own.
     others: HashMap<Method, u32>,
 }
@@ -26,6 +29,7 @@ pub(super) struct Actions {
 #[derive(Debug, Default)]
 pub(super) struct ActionsBuilder {
     paths: TrieBuilder<Cells>,
+    of_sets: HashMap<SetId, Vec<Said>>,
     others: HashMap<Method, u32>,
 }
 
@@ -39,8 +43,8 @@ struct Key {
 }
 
 /// The rules for one set of callers, and for one method or for every one.
-#[derive(Debug)]
-struct Cell {
+#[derive(Debug, Clone)]
+pub(super) struct Cell {
     /// The first rule in the file that denies, whatever else is said of the request.
     deny: RuleId,
     /// The first rule in the file that allows, whatever else is said of the request.
@@ -89,7 +93,11 @@ impl ActionsBuilder {
         };
         let segments = action.path.segments.iter().map(Into::into);
         let cells = self.paths.at(segments, action.path.open_ended);
+        let of_set = self.of_sets.entry(entry.set).or_default();
         for method in keys.as_deref().unwrap_or(&[EVERY]) {
+            if of_set.len() <= FEW {
+                of_set.push(Said::new(&action.path, *method, entry));
+            }
             let key = Key {
                 set: entry.set,
                 method: *method,
@@ -101,6 +109,7 @@ impl ActionsBuilder {
     pub(super) fn build(self) -> Actions {
         Actions {
             paths: self.paths.build(),
+            of_sets: self.of_sets,
             others: self.others,
         }
     }
@@ -115,14 +124,9 @@ impl ActionsBuilder {
 }
 
 impl Actions {
-    /// The rules that meet a canonical, decoded path, a method and a caller.
+    /// Finds the rules that meet a canonical, decoded path, a method and a caller.
     #[inline]
-    pub(super) fn find(&self, path: &str, method: &Method, caller: &Caller) -> Found {
-        let mut found = Found {
-            deny: NO_RULE,
-            allow: NO_RULE,
-            open: SmallVec::new(),
-        };
+    pub(super) fn find(&self, path: &str, method: &Method, caller: &Caller, found: &mut Found) {
         let method = match standard(method) {
             None if !self.others.is_empty() => self.other(method),
             standard => standard,
@@ -130,14 +134,30 @@ impl Actions {
         // `GET` covers `HEAD`, never the reverse.
         let covering = if method == Some(HEAD) { GET } else { EVERY };
         let methods = [EVERY, method.unwrap_or(EVERY), covering];
-        self.paths.visit(segments_of(path), &mut |cells| {
-            found.take_all(cells, &methods, caller);
-        });
-        if found.open.len() > 1 {
-            found.open.sort_unstable();
-            found.open.dedup();
+        match caller.shortlist() {
+            Some(all) => found.take_some(all, segments_of(path), &methods),
+            None => self.visit(path, &methods, caller, found),
         }
-        found
+        if found.open.len() > 1 {
+            found.put_in_order();
+        }
+    }
+
+    #[cold]
+    fn visit(&self, path: &str, methods: &[u32; 3], caller: &Caller, found: &mut Found) {
+        self.paths.visit(segments_of(path), &mut |cells| {
+            found.take_all(cells, methods, caller);
+        });
+    }
+
+    /// All that is said of these sets, if it is little.
+    pub(super) fn shortlist(&self, sets: &[SetId]) -> Option<Box<[Said]>> {
+        let all = || {
+            sets.iter()
+                .filter_map(|set| self.of_sets.get(set))
+                .flatten()
+        };
+        (all().count() <= FEW).then(|| all().cloned().collect())
     }
 
     #[cold]
@@ -147,6 +167,12 @@ impl Actions {
 }
 
 impl Cell {
+    pub(super) fn of(entry: Entry) -> Self {
+        let mut cell = Self::default();
+        cell.add(entry);
+        cell
+    }
+
     fn add(&mut self, entry: Entry) {
         match entry.plain {
             Some(Effect::Deny) => self.deny = self.deny.min(entry.rule),
@@ -157,7 +183,34 @@ impl Cell {
     }
 }
 
+impl Default for Found {
+    #[inline]
+    fn default() -> Self {
+        Self {
+            deny: NO_RULE,
+            allow: NO_RULE,
+            open: SmallVec::new(),
+        }
+    }
+}
+
 impl Found {
+    #[cold]
+    fn put_in_order(&mut self) {
+        self.open.sort_unstable();
+        self.open.dedup();
+    }
+
+    /// Takes what speaks of the path and one of the methods.
+    #[inline]
+    fn take_some(&mut self, all: &[Said], path: &[u8], methods: &[u32; 3]) {
+        for said in all {
+            if methods.contains(&said.method) && said.speaks_of(path) {
+                self.take(&said.cell);
+            }
+        }
+    }
+
     /// Takes what speaks of the caller and one of the methods, in time that depends on the smaller of
     /// what stands here and what the caller is in.
     #[inline]

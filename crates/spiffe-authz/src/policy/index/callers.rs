@@ -10,6 +10,8 @@ use hashbrown::{HashMap, HashSet};
 use smallvec::{SmallVec, smallvec};
 use spiffe_peer::{IdPattern, SpiffeId};
 
+use super::actions::Actions;
+use super::shortlist::Said;
 use super::trie::{PatternSegment, Trie, TrieBuilder, segments_of};
 
 /// The set of a rule from `anyone`.
@@ -49,6 +51,7 @@ pub(super) struct Caller {
     /// The same sets, where they are many.
     many: Option<HashSet<SetId>>,
     met: Box<[(GroupId, PatternId)]>,
+    shortlist: Option<Box<[Said]>>,
 }
 
 impl Callers {
@@ -83,6 +86,7 @@ impl Callers {
             many: (sets.len() > FEW).then(|| sets.iter().copied().collect()),
             sets: sets.into_iter().collect(),
             met: met.into_iter().collect(),
+            shortlist: None,
         }
     }
 
@@ -112,6 +116,16 @@ impl Callers {
 }
 
 impl Caller {
+    /// The caller with all that is said of it, for more than one decision.
+    pub(super) fn with_shortlist(mut self, actions: &Actions) -> Self {
+        self.shortlist = actions.shortlist(&self.sets);
+        self
+    }
+
+    pub(super) fn shortlist(&self) -> Option<&[Said]> {
+        self.shortlist.as_deref()
+    }
+
     pub(super) fn sets(&self) -> &[SetId] {
         &self.sets
     }

@@ -47,6 +47,7 @@ impl Index {
             return Err(compiler.problems);
         }
         let callers = compiler.callers.build();
+        let actions = actions.build();
         Ok(Self {
             name: model.name.as_str().into(),
             generation: next_generation(),
@@ -54,9 +55,9 @@ impl Index {
             users: model.users.clone(),
             has_shadow: model.mode == Mode::Shadow || model.rules.iter().any(|rule| rule.shadow),
             rules,
-            nobody: callers.resolve(None),
+            nobody: callers.resolve(None).with_shortlist(&actions),
             callers,
-            actions: actions.build(),
+            actions,
         })
     }
 }

@@ -5,6 +5,7 @@ mod callers;
 mod compile;
 mod few;
 mod rules;
+mod shortlist;
 mod trie;
 
 use std::sync::Arc;
@@ -86,11 +87,7 @@ impl Index {
     /// byte, which costs as much as half a decision.
     #[inline(never)]
     pub(crate) fn step(&self, query: &Query<'_>) -> Step<'_> {
-        let path = match query.path.strip_suffix('/') {
-            Some(path) if query.trailing_slash && !matches!(path, "" | "/") => path,
-            _ => query.path,
-        };
-        let target = match canonical::read(path, query.authority, query.headers) {
+        let target = match canonical::read(query.path(), query.authority, query.headers) {
             Ok(target) => target,
             Err(why) => return Ok(self.refusal(query, Why::BadRequest(why))),
         };
@@ -100,16 +97,24 @@ impl Index {
         {
             return Ok(self.refusal(query, Why::BadUser));
         }
-        match query.peer {
-            Peer::Nobody => self.find(query, &target, &self.nobody),
-            Peer::Id(id) => self.find(query, &target, &self.callers.resolve(Some(id))),
-            Peer::Verified(peer) => self.find_remembered(query, target, peer),
+        let known = match query.peer {
+            Peer::Nobody => Some(&self.nobody),
+            Peer::Id(_) => None,
+            Peer::Verified(peer) => peer
+                .first_resolved()
+                .and_then(|first: &Remembered| first.get(self.generation)),
+        };
+        match known {
+            Some(caller) => self.find(query, &target, caller),
+            None => self.find_unknown(query, &target),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&self, query: &Query<'_>, target: &Canonical<'_>, caller: &Caller) -> Step<'_> {
-        let found = self.actions.find(&target.path, query.method, caller);
+        let mut found = Found::default();
+        self.actions
+            .find(&target.path, query.method, caller, &mut found);
         if found.open.is_empty() {
             let outcome = found.plain(query.peer.id().is_some());
             let shadow = self.has_shadow.then_some(outcome);
@@ -212,37 +217,41 @@ impl Index {
         }
     }
 
-    /// Decides with what this policy knows of the peer: found out with its first request, remembered
-    /// for the rest.
-    #[inline]
-    fn find_remembered(
-        &self,
-        query: &Query<'_>,
-        target: Canonical<'_>,
-        peer: &PeerIdentity,
-    ) -> Step<'_> {
-        let ours = peer.resolved(|known: &Remembered| {
-            let mut known = known.0.iter();
-            let (_, caller) = known.find(|(of, _)| *of == self.generation)?;
-            Some(self.find(query, &target, caller))
-        });
-        ours.unwrap_or_else(|| self.find(query, &target, &self.resolve(peer)))
+    /// Decides about a caller whom this policy was not the first to resolve.
+    #[inline(never)]
+    fn find_unknown(&self, query: &Query<'_>, target: &Canonical<'_>) -> Step<'_> {
+        let find = |caller: &Caller| self.find(query, target, caller);
+        let Peer::Verified(peer) = query.peer else {
+            return find(&self.callers.resolve(query.peer.id()));
+        };
+        let remembered =
+            peer.last_resolved(|last: &Remembered| last.get(self.generation).map(find));
+        remembered
+            .flatten()
+            .unwrap_or_else(|| find(&self.resolve(peer)))
     }
 
+    /// Finds out what is said of the peer with its first request, and remembers it for the rest.
     #[cold]
     fn resolve(&self, peer: &PeerIdentity) -> Arc<Caller> {
-        let caller = Arc::new(self.callers.resolve(Some(peer.spiffe_id())));
-        let mut known = SmallVec::new();
-        peer.resolved(|remembered: &Remembered| {
-            known.clone_from(&remembered.0);
-            None::<()>
-        });
+        let caller = self.callers.resolve(Some(peer.spiffe_id()));
+        let caller = Arc::new(caller.with_shortlist(&self.actions));
+        let last = peer.last_resolved(|last: &Remembered| last.0.clone());
+        let mut known = last.unwrap_or_default();
         if known.len() >= REMEMBERED {
             known.remove(0);
         }
         known.push((self.generation, caller.clone()));
         peer.set_resolved(Remembered(known));
         caller
+    }
+}
+
+impl Remembered {
+    #[inline]
+    fn get(&self, generation: u64) -> Option<&Caller> {
+        let mut known = self.0.iter();
+        known.find_map(|(of, caller)| (*of == generation).then_some(&**caller))
     }
 }
 
