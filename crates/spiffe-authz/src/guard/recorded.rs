@@ -29,7 +29,7 @@ impl Guard {
             Reason::NotCanonical(why) => Some(why.reason()),
             _ => None,
         };
-        let policy = self.0.policy.now();
+        let policy = self.settings.policy.now();
         let record = AuditRecord {
             policy: policy.name(),
             generation: policy.generation(),
@@ -145,10 +145,10 @@ impl Guard {
 
     /// Evaluates the policies that are beside the enforced one.
     fn beside(&self, head: Head<'_>, resource: Resource<'_>, begun: Option<Instant>) {
-        for source in &self.0.beside {
+        for source in &self.settings.beside {
             let policy = source.now();
             let mut query = head.query();
-            query.trailing_slash = self.0.trailing_slash;
+            query.trailing_slash = self.settings.trailing_slash;
             query.resource = resource;
             let mut record = match policy.step(&query) {
                 Ok(decision) => self.record(head, &decision, begun),
@@ -200,7 +200,7 @@ impl Guard {
             spiffe_id: peer.map(PeerIdentity::as_str),
             trust_domain: peer.map(|peer| peer.trust_domain().as_str()),
             peer_service: peer.and_then(|peer| peer.segments().last()),
-            target_service: self.0.service.as_deref(),
+            target_service: self.settings.service.as_deref(),
             authentication_method: peer.map(|peer| peer.method().to_string()),
             user_subject: user.map(EndUser::subject),
             user_issuer: user.map(EndUser::issuer),
@@ -231,7 +231,7 @@ impl Guard {
     }
 
     fn store(&self, record: &AuditRecord<'_>) -> Result<(), Lost> {
-        self.0
+        self.settings
             .sink
             .as_ref()
             .map_or(Ok(()), |sink| sink.record(record))

@@ -42,7 +42,11 @@ impl Settings {
     }
 }
 
-pub(crate) struct Guard(pub(super) Settings);
+pub(crate) struct Guard {
+    pub(super) settings: Settings,
+    /// Whether nobody else is asked and nobody is told, so that an allow ends with the decision.
+    only_decides: bool,
+}
 
 /// How much of a policy speaks of a request.
 #[derive(Debug, Clone, Copy)]
@@ -71,30 +75,68 @@ impl Entry {
 
 impl Guard {
     pub(super) fn new(settings: Settings) -> Self {
-        Self(settings)
+        let only_decides = settings.provider.is_none()
+            && settings.decision_point.is_none()
+            && settings.sink.is_none()
+            && settings.beside.is_empty()
+            && !settings.trailing_slash;
+        Self {
+            settings,
+            only_decides,
+        }
     }
 
     /// Decides, as far as that can be done at once.
     #[inline]
     pub(crate) fn enter(&self, head: Head<'_>, scope: Scope<'_>) -> Entry {
-        let policy = &*self.0.policy.now();
-        let clock = self.is_recorded().then(Instant::now);
+        let policy = &*self.settings.policy.now();
         if let Some(peer) = head.peer
             && !peer.is_current()
         {
+            let clock = self.is_recorded().then(Instant::now);
             return Entry::Refused(Box::new(self.ended(head, peer, policy, clock)));
         }
+        if self.only_decides
+            && let Scope::Everything = scope
+            && !is_watched()
+        {
+            let step = policy.step(&head.query());
+            if let Ok(decision) = &step
+                && decision.is_allowed()
+            {
+                return Entry::Allowed;
+            }
+            return self.enter_after(head, scope, policy, &step, Resource::Absent, None);
+        }
+        self.enter_and_tell(head, scope, policy)
+    }
+
+    #[inline(never)]
+    fn enter_and_tell(&self, head: Head<'_>, scope: Scope<'_>, policy: &Policy) -> Entry {
+        let clock = self.is_recorded().then(Instant::now);
         let mut query = head.query();
-        query.trailing_slash = self.0.trailing_slash;
-        if self.0.provider.is_some() {
+        query.trailing_slash = self.settings.trailing_slash;
+        if self.settings.provider.is_some() {
             query.resource = Resource::NotAsked;
         }
         let step = policy.step(&query);
-        let resource = query.resource;
+        self.enter_after(head, scope, policy, &step, query.resource, clock)
+    }
+
+    #[inline(never)]
+    fn enter_after(
+        &self,
+        head: Head<'_>,
+        scope: Scope<'_>,
+        policy: &Policy,
+        step: &Step<'_>,
+        resource: Resource<'_>,
+        clock: Option<Instant>,
+    ) -> Entry {
         if let Scope::KeepingOut(rule) = scope {
-            return self.enter_by(head, rule, policy, &step, resource, clock);
+            return self.enter_by(head, rule, policy, step, resource, clock);
         }
-        match &step {
+        match step {
             Err(NeedsResource) => Entry::Waits,
             Ok(decision) if !decision.is_allowed() => {
                 Entry::at_once(self.conclude(head, decision, None, resource, clock))
@@ -136,12 +178,12 @@ impl Guard {
     /// Decides with whatever has to be waited for, by the generation of the policy that is in force
     /// when it begins. Cancel safe.
     pub(crate) async fn settle(&self, parts: &Parts, scope: Scope<'_>) -> Result<(), Refusal> {
-        let policy = &self.0.policy.now().clone();
+        let policy = &self.settings.policy.now().clone();
         let begun = Instant::now();
         let head = Head::from(parts);
         self.holds(head, policy, begun)?;
         let mut query = head.query();
-        query.trailing_slash = self.0.trailing_slash;
+        query.trailing_slash = self.settings.trailing_slash;
         query.resource = Resource::NotAsked;
         let mut note = None;
         let mut resource = None;
@@ -198,14 +240,14 @@ impl Guard {
 
     /// Tells when the policy is replaced, if it ever is.
     pub(super) fn replaced(&self) -> Option<Replaced> {
-        self.0.policy.replaced()
+        self.settings.policy.replaced()
     }
 
     async fn resource(&self, parts: &Parts) -> Result<Option<Value>, String> {
-        let Some(provider) = &self.0.provider else {
+        let Some(provider) = &self.settings.provider else {
             return Ok(None);
         };
-        match tokio::time::timeout(self.0.deadline, provider.ask(parts)).await {
+        match tokio::time::timeout(self.settings.deadline, provider.ask(parts)).await {
             Ok(Ok(resource)) => Ok(resource),
             Ok(Err(error)) => Err(format!("no resource: {error}")),
             Err(_) => Err("no resource: the provider gave no answer in time".to_owned()),
@@ -213,8 +255,8 @@ impl Guard {
     }
 
     async fn objection(&self, parts: &Parts) -> Option<String> {
-        let decision_point = self.0.decision_point.as_ref()?;
-        match tokio::time::timeout(self.0.deadline, decision_point.ask(parts)).await {
+        let decision_point = self.settings.decision_point.as_ref()?;
+        match tokio::time::timeout(self.settings.deadline, decision_point.ask(parts)).await {
             Ok(Ok(Verdict::NoObjection)) => None,
             Ok(Ok(Verdict::Deny { because })) => Some(because),
             Ok(Err(error)) => Some(format!("the decision point failed: {error}")),
@@ -223,14 +265,18 @@ impl Guard {
     }
 
     fn waits_after_allow(&self) -> bool {
-        self.0.decision_point.is_some()
+        self.settings.decision_point.is_some()
     }
 
     fn is_recorded(&self) -> bool {
-        self.0.sink.is_some()
-            || !self.0.beside.is_empty()
-            || tracing::enabled!(target: "spiffe_authz::audit", tracing::Level::DEBUG)
+        self.settings.sink.is_some() || !self.settings.beside.is_empty() || is_watched()
     }
+}
+
+/// Whether somebody listens to what becomes of every request.
+#[inline]
+fn is_watched() -> bool {
+    tracing::enabled!(target: "spiffe_authz::audit", tracing::Level::DEBUG)
 }
 
 /// Whether the thing that a request is about is known to belong to another tenant than the request.

@@ -96,6 +96,13 @@ impl<'a> Query<'a> {
         self
     }
 
+    /// The same request by the peer of a connection, of which a policy remembers what it has found out.
+    /// Whether that identity is current is not looked at.
+    pub fn verified_peer(mut self, peer: &'a PeerIdentity) -> Self {
+        self.peer = Peer::Verified(peer);
+        self
+    }
+
     /// The same request on behalf of this user.
     pub fn user(mut self, user: &'a EndUser) -> Self {
         self.user = User::Known(Some(user));

@@ -69,6 +69,12 @@ fn measured(size: usize) -> Result<Vec<Row>, Failure> {
     let decision = what("a decision");
     let mut rows = vec![
         Row::alone(&decision, took[0], "ns", only_there(Gate::AtMost(100.0))),
+        Row::alone(
+            &what("a decision with the search for the caller"),
+            took[1],
+            "ns",
+            only_there(Gate::AtMost(100.0)),
+        ),
         Row::alone(&decision, allocations[0], "allocations", Gate::AtMost(0.0)),
         Row::alone(
             &what("loading a YAML file"),
@@ -119,6 +125,11 @@ fn contenders(policy: &[Grant], requests: &[Asked]) -> Result<Vec<Contender>, Fa
     let (engine, load, bytes) = loaded(|| Ours::load(&yaml))?;
     let engine = Box::new(engine.with(requests)?);
     all.push(contender("ours", engine, load, bytes, Gate::None));
+
+    let (engine, load, bytes) = loaded(|| Ours::load(&yaml))?;
+    let engine = Box::new(engine.with(requests)?.finding_callers());
+    let name = "ours, with the search for the caller";
+    all.push(contender(name, engine, load, bytes, Gate::None));
 
     let (engine, load, bytes) = loaded(|| Casbin::<CachedEnforcer>::load(policy))?;
     let (engine, gate) = (Box::new(engine.with(requests)), Gate::AtMostTimes(0.1));

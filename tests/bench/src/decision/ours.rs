@@ -1,4 +1,5 @@
-//! This project's engine: a YAML file, and requests as a server has them.
+//! This project's engine: a YAML file, and requests as a server has them, with their callers found and
+//! with callers to be found.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -56,7 +57,7 @@ impl Ours {
                 None => peer(&asked.caller)?,
             };
             peers.insert(&asked.caller, peer.clone());
-            with_peers.push(request(asked, peer)?);
+            with_peers.push((request(asked, peer.clone())?, peer));
         }
         Ok(WithRequests {
             policy: self.0,
@@ -65,24 +66,45 @@ impl Ours {
     }
 }
 
-/// The policy and the requests.
+/// The policy, the requests and their callers.
 pub struct WithRequests {
     policy: Policy,
-    requests: Vec<Request<()>>,
+    requests: Vec<(Request<()>, PeerIdentity)>,
 }
 
 impl WithRequests {
     /// Decides every request once and says how many may pass.
     pub fn decide_all(&self) -> usize {
-        let passes = |request: &&Request<()>| self.policy.decide(&Query::of(request)).is_allowed();
-        self.requests.iter().filter(passes).count()
+        let requests = 0..self.requests.len();
+        requests.filter(|request| self.allows(*request)).count()
+    }
+
+    fn allows(&self, request: usize) -> bool {
+        let (request, caller) = &self.requests[request];
+        let query = Query::new(request.method(), request.uri().path(), request.headers());
+        self.policy.decide(&query.verified_peer(caller)).is_allowed()
+    }
+
+    /// The same, of requests that hold their caller.
+    pub fn finding_callers(self) -> FindingCallers {
+        FindingCallers(self)
     }
 }
 
 impl Engine for WithRequests {
     fn decide(&mut self, request: usize) -> Result<bool, Failure> {
-        let query = Query::of(&self.requests[request]);
-        Ok(self.policy.decide(&query).is_allowed())
+        Ok(self.allows(request))
+    }
+}
+
+/// As a layer decides: it looks for the caller in the request.
+pub struct FindingCallers(WithRequests);
+
+impl Engine for FindingCallers {
+    fn decide(&mut self, request: usize) -> Result<bool, Failure> {
+        let (request, _) = &self.0.requests[request];
+        let query = Query::of(request);
+        Ok(self.0.policy.decide(&query).is_allowed())
     }
 }
 

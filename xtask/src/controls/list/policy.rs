@@ -256,11 +256,11 @@ pub(super) const CONTROLS: [Control; 25] = [
             file: SHARED,
             text: r"            && !peer.is_current()
         {
-            return Entry::Refused(",
+            let clock",
             replacement: r"            && !peer.is_current()
             && head.method == http::Method::CONNECT
         {
-            return Entry::Refused(",
+            let clock",
         }],
         test: of_crate(
             "spiffe-authz",
