@@ -31,6 +31,9 @@
 //! It has to be these bytes: the descriptor types of `prost-types`, through which `compile_fds` goes, drop
 //! options that they do not know.
 //!
+//! A reflection service that is given these bytes tells its callers the rules as well; give it those that
+//! `prost-types` writes.
+//!
 //! In the program, the table guards the service (`ORDERS`, after its name):
 //!
 //! ```ignore
@@ -58,7 +61,7 @@ use prost::Message;
 pub use error::Error;
 
 use covered::Cover;
-use schema::{File, FileSet, Method, Service};
+use schema::{FILE, File, FileSet, Method, NUMBER, OPTION, Service, join};
 
 /// The directory that holds `spiffe/authz/v1/authz.proto`, for the compiler of the schema.
 pub const INCLUDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proto");
@@ -94,7 +97,8 @@ impl Rules {
     }
 
     /// Leaves the methods without an option to a policy, as far as it allows anybody to call them. The
-    /// build script runs again when the file changes.
+    /// build script runs again when the file changes; Cargo then no longer watches the whole package, so
+    /// say `cargo::rerun-if-changed` of the schema as well.
     ///
     /// # Errors
     ///
@@ -115,7 +119,8 @@ impl Rules {
     /// # Errors
     ///
     /// [`Error`] with every method that has no rule or one that cannot be, with file, service and method;
-    /// or where the bytes are no descriptor set, a service that is asked for is not in it, or two services
+    /// with every option of another name that has the number of ours; or where the bytes are no descriptor
+    /// set or have lost their options, a service that is asked for is not in it, or two services
     /// come to one name.
     pub fn generate(&self, descriptor_set: &[u8]) -> Result<String, Error> {
         let set = FileSet::decode(descriptor_set)
@@ -128,13 +133,19 @@ impl Rules {
         };
         let mut missing = self.services.clone().unwrap_or_default();
         for file in &set.files {
+            tables.problems.extend(impostors(file));
+            let mut asked = false;
             for service in &file.services {
-                let full = full_name(file, service);
+                let full = join(&file.package, &service.name);
                 missing.retain(|wanted| *wanted != full);
                 let wanted = self.services.as_ref();
                 if wanted.is_none_or(|wanted| wanted.contains(&full)) {
                     tables.add(file, service, &full)?;
+                    asked = true;
                 }
+            }
+            if asked && file.imports_option() && !file.has_options() {
+                tables.problems.push(without_options(file));
             }
         }
         for missing in missing {
@@ -224,18 +235,28 @@ fn permit(
     service: &str,
 ) -> Result<Result<String, Vec<String>>, Error> {
     let option = method.options.as_ref();
-    Ok(match option.and_then(|options| options.permit.as_ref()) {
-        Some(permit) => rule::value(permit),
+    Ok(match option.and_then(schema::Options::permit) {
+        Some(Ok(permit)) => rule::value(&permit),
+        Some(Err(problem)) => Err(vec![problem]),
         None if cover.covers(&format!("/{service}/{}", method.name))? => Ok(rule::by_policy()),
         None => Err(vec![rule::missing()]),
     })
 }
 
-fn full_name(file: &File, service: &Service) -> String {
-    match file.package.as_str() {
-        "" => service.name.clone(),
-        package => format!("{package}.{}", service.name),
-    }
+fn impostors(file: &File) -> impl Iterator<Item = String> {
+    file.impostors().into_iter().map(|name| {
+        format!(
+            "{}: the option `{name}` has the number {NUMBER}, which is that of `{OPTION}`: give it another",
+            file.name
+        )
+    })
+}
+
+fn without_options(file: &File) -> String {
+    format!(
+        "{}: it imports `{FILE}`, and no method has the option: give the descriptor set as its compiler wrote it, since usual readers drop options, or take the import out",
+        file.name
+    )
 }
 
 /// `OrderBook` as `ORDER_BOOK`.

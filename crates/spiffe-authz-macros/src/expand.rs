@@ -1,7 +1,8 @@
 //! The whole `impl` of a service.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Error, Generics, ImplItem, ItemImpl, Path, PathArguments, Result, Type};
 
 use crate::method::{Method, take};
@@ -67,20 +68,57 @@ fn rules(server: TokenStream, service: &mut ItemImpl) -> Result<TokenStream> {
     let Some(server) = problems.none(server)? else {
         return Err(Error::new_spanned(&service.self_ty, IMPL));
     };
+    let Server { kind, bare } = server;
     let Generics { where_clause, .. } = &service.generics;
     let (generics, _, _) = service.generics.split_for_impl();
     let own = &service.self_ty;
     let entries = methods.iter().map(Method::entry);
+    let serves = bare.and_then(|server| serves(&server, service));
     Ok(quote! {
         #[automatically_derived]
-        impl #generics ::spiffe_authz::grpc::Authorized<#server> for #own #where_clause {
+        impl #generics ::spiffe_authz::grpc::Authorized<#kind> for #own #where_clause {
             const RPCS: &'static [::spiffe_authz::grpc::RpcRule] = &[#(#entries),*];
+        }
+        #serves
+    })
+}
+
+/// Does not compile where the server is that of another trait. A type that implements two services would
+/// have the rules of one around the other, as far as they share the names of their RPCs.
+fn serves(server: &Path, service: &ItemImpl) -> Option<TokenStream> {
+    let (_, annotated, _) = service.trait_.as_ref()?;
+    let plain = |path: &Path| {
+        let mut segments = path.segments.iter();
+        segments.all(|segment| matches!(segment.arguments, PathArguments::None))
+    };
+    // What tonic generates has no parameters; what has some was written by hand.
+    plain(annotated).then(|| {
+        // The error belongs to the name of the server, and not to the trait.
+        let first = server.segments.first();
+        let at = first.map_or(Span::call_site(), Spanned::span);
+        let annotated = quote!(#annotated).into_iter().map(|mut token| {
+            token.set_span(token.span().located_at(at));
+            token
+        });
+        let annotated: TokenStream = annotated.collect();
+        quote_spanned! {at=>
+            const _: () = {
+                fn __check<__AnyOfThisService: #annotated>() {
+                    ::spiffe_authz::grpc::authorize_names_the_server_of_this_service::<#server<__AnyOfThisService>>()
+                }
+            };
         }
     })
 }
 
 /// The generated server around the annotated service.
-fn server_type(server: TokenStream, own: &Type) -> Result<TokenStream> {
+struct Server {
+    kind: TokenStream,
+    /// Without the service, where it was written so.
+    bare: Option<Path>,
+}
+
+fn server_type(server: TokenStream, own: &Type) -> Result<Server> {
     const SERVER: &str =
         "name the server type that tonic generates for this service: `#[authorize(OrdersServer)]`";
     if server.is_empty() {
@@ -93,9 +131,15 @@ fn server_type(server: TokenStream, own: &Type) -> Result<TokenStream> {
         .last()
         .is_none_or(|last| matches!(last.arguments, PathArguments::None));
     Ok(if bare {
-        quote!(#path<#own>)
+        Server {
+            kind: quote!(#path<#own>),
+            bare: Some(path),
+        }
     } else {
-        quote!(#path)
+        Server {
+            kind: quote!(#path),
+            bare: None,
+        }
     })
 }
 

@@ -25,7 +25,11 @@ use proc_macro::TokenStream;
 /// An RPC of the service that the `impl` does not have (tonic's default stubs) is denied.
 ///
 /// It stands before `#[tonic::async_trait]` or after it. What it writes is an `impl` of
-/// `spiffe_authz::grpc::Authorized`, which `spiffe_authz::axum::Router::authorized` takes.
+/// `spiffe_authz::grpc::Authorized`, which `spiffe_authz::axum::Router::authorized` takes. A service that is
+/// given to tonic's server past that router is not guarded.
+///
+/// Where `Cargo.toml` gives the crate another name, `extern crate another_name as spiffe_authz;` at the root of
+/// the program makes it known here.
 ///
 /// In `spiffe_authz::grpc` is a whole program.
 #[proc_macro_attribute]

@@ -30,7 +30,7 @@ pub(crate) enum Permit {
 impl Permit {
     pub(crate) fn of(attribute: &Attribute) -> Result<Self> {
         match &attribute.meta {
-            Meta::List(list) => syn::parse2::<Said>(list.tokens.clone())?.judge(list.span()),
+            Meta::List(list) => attribute.parse_args::<Said>()?.judge(list.span()),
             Meta::Path(_) | Meta::NameValue(_) => Err(Error::new_spanned(
                 attribute,
                 format!("the rule says nobody; {FORMS}"),
@@ -80,7 +80,12 @@ impl Parse for Said {
                 said.word(input)?;
             }
             if !input.is_empty() {
-                input.parse::<Token![,]>()?;
+                input.parse::<Token![,]>().map_err(|error| {
+                    Error::new(
+                        error.span(),
+                        format!("only a comma may stand here; {FORMS}"),
+                    )
+                })?;
             }
         }
         Ok(said)

@@ -125,6 +125,42 @@ where
     }
 }
 
+/// Of what stands under conditions, the rule is there with the method or the `impl`, and without it not.
+struct Conditional;
+
+#[spiffe_authz::authorize(HealthServer)]
+#[cfg(not(feature = "tonic"))]
+#[tonic::async_trait]
+impl Health for Conditional {}
+
+#[spiffe_authz::authorize(HealthServer)]
+#[cfg(feature = "tonic")]
+#[tonic::async_trait]
+impl Health for Conditional {
+    #[cfg(not(feature = "tonic"))]
+    #[permit(anyone, because = "this method is not there")]
+    async fn check(&self) {}
+
+    #[permit(principal = "payments")]
+    #[cfg(feature = "tonic")]
+    async fn check(
+        &self,
+        _: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        Err(Status::internal("it is not called"))
+    }
+
+    type WatchStream = Watched;
+
+    #[permit(policy)]
+    async fn watch(
+        &self,
+        _: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::internal("it is not called"))
+    }
+}
+
 const CHECK: &str = "/grpc.health.v1.Health/Check";
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
 
@@ -218,6 +254,17 @@ fn the_rules_are_data() {
         rules.paths().collect::<Vec<_>>(),
         [CHECK, "/grpc.health.v1.Health/WATCH"]
     );
+
+    let rules = <Conditional as Authorized<HealthServer<Conditional>>>::rules();
+    let check = Permit::Callers {
+        ids: &[],
+        principals: &["payments"],
+    };
+    let expected = [
+        RpcRule::new("Check", check),
+        RpcRule::new("Watch", Permit::Policy),
+    ];
+    assert_eq!(rules.rpcs(), expected);
 }
 
 #[tokio::test]
@@ -605,4 +652,226 @@ async fn the_settings_of_tonics_server_hold() {
         matches!(code, Code::Cancelled | Code::DeadlineExceeded),
         "{code:?}"
     );
+}
+
+#[tokio::test]
+async fn a_rule_of_the_policy_that_denies_keeps_out_of_an_annotated_rpc() {
+    const BATCH: &str = "spiffe://example.org/ns/batch/night";
+    let deny = |rpc: &str, id: &str| {
+        format!("name: no, deny: [\"grpc grpc.health.v1.Health/{rpc}\"], from: [\"{id}\"]")
+    };
+    for (rule, payments, batch) in [
+        (deny("Check", PAYMENTS), Err(Code::PermissionDenied), Ok(1)),
+        (deny("*", PAYMENTS), Err(Code::PermissionDenied), Ok(1)),
+        (deny("Watch", PAYMENTS), Ok(1), Ok(1)),
+        (deny("Check", BATCH), Ok(1), Err(Code::PermissionDenied)),
+    ] {
+        let site = Site::default();
+        let app = Router::<()>::new()
+            .authorized(site.clone(), HealthServer::new)
+            .bind(policy("", &[STOCK_WATCHES, &rule]))
+            .unwrap();
+        for (id, expected) in [(PAYMENTS, payments), (BATCH, batch)] {
+            let address = serve(Some(id), app.clone(), None).await;
+            assert_eq!(check(address).await, expected, "{id}: {rule}");
+        }
+        let allowed = usize::from(payments.is_ok()) + usize::from(batch.is_ok());
+        assert_eq!(site.calls(), allowed, "{rule}");
+    }
+
+    // Nor may a policy let in whom the rule beside the method does not.
+    let lets_in = "name: more, allow: [\"grpc grpc.health.v1.Health/Check\"], from: [\"spiffe://example.org/service/stock\"]";
+    let app = Router::<()>::new()
+        .authorized(Site::default(), HealthServer::new)
+        .bind(policy("", &[STOCK_WATCHES, lets_in]))
+        .unwrap();
+    let stock = serve(Some(STOCK), app, None).await;
+    assert_eq!(check(stock).await, Err(Code::PermissionDenied));
+}
+
+/// A server's stream and one in both directions, each with a rule in code and left to the policy; cut by
+/// a reload, a withdrawal and an expiry.
+#[tokio::test]
+async fn streams_of_both_kinds_are_cut_within_a_second() {
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_request};
+
+    const REFLECTS: &str = "name: reflect, allow: [\"grpc grpc.reflection.v1.ServerReflection/*\"], from: [\"spiffe://example.org/service/stock\"]";
+    let to_other = |rule: &str| rule.replace("service/stock", "service/other");
+    let before = yaml("", &[STOCK_WATCHES, REFLECTS]);
+    let after = yaml("", &[&to_other(STOCK_WATCHES), &to_other(REFLECTS)]);
+    let second = std::time::Duration::from_secs(1);
+
+    for end in ["reload", "withdrawal", "expiry"] {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("policy.yaml");
+        std::fs::write(&file, &before).unwrap();
+        let live = LivePolicy::follow(Policy::loader(), &file).unwrap();
+        let layer = AuthzLayer::new(live).unwrap();
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()
+            .unwrap();
+        let app = Router::<()>::new()
+            .authorized(Site::default(), HealthServer::new)
+            .grpc(reflection, Rpcs::new().policy("ServerReflectionInfo"))
+            .bind_with(layer.clone())
+            .unwrap();
+        let peer = MockPeer::id(STOCK).unwrap();
+        let not_after = std::time::SystemTime::now() + 4 * second;
+        let peer = match end {
+            "expiry" => peer.valid_until(not_after),
+            _ => peer,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tonic::transport::Server::builder()
+            .layer(peer.clone())
+            .layer(layer.streams())
+            .add_routes(app.into())
+            .serve_with_incoming(TcpListenerStream::new(listener));
+        tokio::spawn(server);
+
+        let mut one_way = watch(address).await.unwrap();
+        assert_eq!(one_way.message().await.unwrap().unwrap().status, 1);
+        let list = ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(server_reflection_request::MessageRequest::ListServices(
+                String::new(),
+            )),
+        };
+        let questions = tokio_stream::once(list).chain(tokio_stream::pending());
+        let mut client = ServerReflectionClient::new(channel(address).await);
+        let both_ways = client.server_reflection_info(questions).await;
+        let mut both_ways = both_ways.unwrap().into_inner();
+        assert!(both_ways.message().await.unwrap().is_some());
+
+        let (code, since) = match end {
+            "reload" => {
+                let aside = directory.path().join("next");
+                std::fs::write(&aside, &after).unwrap();
+                std::fs::rename(aside, &file).unwrap();
+                (Code::PermissionDenied, std::time::SystemTime::now())
+            }
+            "withdrawal" => {
+                peer.connection().withdraw();
+                (Code::Unauthenticated, std::time::SystemTime::now())
+            }
+            _ => (Code::Unauthenticated, not_after),
+        };
+        let one_way = tokio::time::timeout(served::LONG, one_way.message());
+        let one_way = one_way.await.unwrap().unwrap_err();
+        let both_ways = tokio::time::timeout(served::LONG, both_ways.message());
+        let both_ways = both_ways.await.unwrap().unwrap_err();
+        assert_eq!((one_way.code(), both_ways.code()), (code, code), "{end}");
+        let took = since.elapsed().unwrap_or_default();
+        assert!(took < second, "{end}: {took:?}");
+    }
+}
+
+/// Names that snake case changes, where the prelude is another.
+mod names {
+    #![allow(
+        dead_code,
+        non_camel_case_types,
+        clippy::upper_case_acronyms,
+        reason = "nothing of it is used by what is generated"
+    )]
+
+    use std::task::{Context, Poll};
+
+    use tower::Service;
+
+    struct Result;
+    struct Option;
+    struct Some;
+    struct None;
+    struct Vec;
+    struct str;
+    struct String;
+    struct Box;
+    mod core {}
+    mod spiffe_authz {}
+
+    trait Names: Send + Sync + 'static {
+        fn r#type(&self);
+        fn get2_fa(&self);
+        fn list_orders_v2(&self);
+        fn self_(&self);
+        fn get_url(&self);
+        fn create(&self);
+    }
+
+    pub(super) struct Own;
+
+    pub(super) struct NamesServer<T>(T);
+
+    /// In no package.
+    impl<T> tonic::server::NamedService for NamesServer<T> {
+        const NAME: &'static ::core::primitive::str = "Names";
+    }
+
+    impl<T: Names> Service<http::Request<tonic::body::Body>> for NamesServer<T> {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = std::future::Ready<std::result::Result<Self::Response, Self::Error>>;
+
+        fn poll_ready(
+            &mut self,
+            _: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: http::Request<tonic::body::Body>) -> Self::Future {
+            std::future::ready(Ok(tonic::Status::ok("done").into_http()))
+        }
+    }
+
+    impl<T> Clone for NamesServer<T> {
+        fn clone(&self) -> Self {
+            panic!("no request comes")
+        }
+    }
+
+    use NamesServer as Server;
+
+    #[::spiffe_authz::authorize(Server)]
+    impl self::Names for self::Own {
+        #[permit(principal = "a", principal = "b")]
+        fn r#type(&self) {}
+        #[permit(policy)]
+        fn get2_fa(&self) {}
+        #[permit(because = "the reason comes first", anyone)]
+        fn list_orders_v2(&self) {}
+        #[permit(policy)]
+        fn self_(&self) {}
+        #[rpc("GetURL")]
+        #[permit(policy)]
+        fn get_url(&self) {}
+        #[permit(policy)]
+        #[rpc("create")]
+        fn create(&self) {}
+    }
+}
+
+#[test]
+fn names_are_in_camel_case_but_for_those_that_are_said() {
+    let rules = <names::Own as Authorized<names::NamesServer<names::Own>>>::rules();
+    assert_eq!(
+        rules.paths().collect::<Vec<_>>(),
+        [
+            "/Names/Type",
+            "/Names/Get2Fa",
+            "/Names/ListOrdersV2",
+            "/Names/Self",
+            "/Names/GetURL",
+            "/Names/create",
+        ]
+    );
+    let both = Permit::Callers {
+        ids: &[],
+        principals: &["a", "b"],
+    };
+    assert_eq!(rules.rpcs()[0].permit(), both);
 }

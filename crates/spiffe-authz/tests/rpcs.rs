@@ -22,7 +22,8 @@ use axum::response::Response;
 use common::{PAYMENTS, STOCK, call, request, status};
 use http::Request;
 use spiffe_authz::Refusal;
-use spiffe_authz::axum::{GuardedService, Router, Rpcs, get};
+use spiffe_authz::axum::{GuardedService, Router, Rpcs, get, post};
+use spiffe_authz::grpc::{Permit, RpcRule, ServiceRules};
 use spiffe_authz::mock::MockPeer;
 use tonic::server::NamedService;
 use tower::{Layer, Service, ServiceExt};
@@ -253,6 +254,53 @@ fn every_mistake_comes_out_at_once() {
             error.contains(expected),
             "{expected}\nis missing in\n{error}"
         );
+    }
+}
+
+#[test]
+fn two_rules_of_a_table_for_one_rpc_are_a_mistake() {
+    // As two methods under conditions come to one RPC: nobody may call it by the rule of the other.
+    const fn only(ids: &'static [&'static str]) -> Permit {
+        let principals = &[];
+        Permit::Callers { ids, principals }
+    }
+    const TWICE: ServiceRules = ServiceRules::new(
+        "shop.v1.Orders",
+        &[
+            RpcRule::new("Create", only(&[PAYMENTS])),
+            RpcRule::new("List", only(&[PAYMENTS])),
+            RpcRule::new("Create", only(&[STOCK])),
+        ],
+    );
+    let error = Router::<()>::new()
+        .grpc(Orders::default(), TWICE)
+        .build()
+        .unwrap_err();
+    assert_eq!(
+        error.problems().collect::<Vec<_>>(),
+        ["RPC /shop.v1.Orders/Create: there are two rules for it: put all callers into one"]
+    );
+}
+
+#[test]
+fn a_route_that_takes_the_path_of_an_rpc_is_a_mistake() {
+    let with = |route: &str| {
+        let open = post(async || "hello").anyone("a test of routes");
+        let rpcs = Rpcs::new().allow("Create", PAYMENTS);
+        let router = Router::<()>::new().route(route, open);
+        router.grpc(Orders::default(), rpcs).build()
+    };
+    let error = with("/shop.v1.Orders/Create").unwrap_err();
+    assert_eq!(
+        error.problems().collect::<Vec<_>>(),
+        [
+            "RPC /shop.v1.Orders/Create: the route /shop.v1.Orders/Create takes its path, and this rule is never asked: write that route otherwise"
+        ]
+    );
+    let error = with("/shop.v1.Orders/{any}").unwrap_err().to_string();
+    assert!(error.contains("conflict"), "{error}");
+    for elsewhere in ["/shop.v1.Orders/Others", "/{service}/Create"] {
+        assert!(with(elsewhere).is_ok(), "{elsewhere}");
     }
 }
 

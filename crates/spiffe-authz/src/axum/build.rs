@@ -67,6 +67,8 @@ pub(super) fn build(router: Router<()>, guard: Option<Arc<Guard>>) -> Result<Bui
         claims: Spelling::default(),
         guard,
         inventory: Inventory::default(),
+        #[cfg(feature = "tonic")]
+        rpcs: Vec::new(),
     };
     let mut routes: Vec<(String, Vec<GuardedMethod<()>>)> = Vec::new();
     let mut built = ::axum::Router::new();
@@ -91,6 +93,8 @@ pub(super) fn build(router: Router<()>, guard: Option<Arc<Guard>>) -> Result<Bui
                 builder.problems.append(&mut problems);
                 let everything = format!("{path}/{{*rpc}}");
                 if builder.claim(&everything, path::check_route) {
+                    let paths = deciders.iter().map(|(path, _)| path.clone());
+                    builder.rpcs.push((everything.clone(), paths.collect()));
                     built = mount(built, &everything, builder.rpcs(deciders));
                 }
             }
@@ -102,6 +106,8 @@ pub(super) fn build(router: Router<()>, guard: Option<Arc<Guard>>) -> Result<Bui
             built = built.route(&path, methods);
         }
     }
+    #[cfg(feature = "tonic")]
+    builder.check_rpcs();
     let fallback = match router.fallback {
         Some(fallback) => builder.methods(None, &["/{*rest}", "/"], fallback.methods),
         None => routing::any(Nothing::new(None, builder.guard.clone())),
@@ -127,6 +133,9 @@ struct Builder {
     claims: Spelling,
     guard: Option<Arc<Guard>>,
     inventory: Inventory,
+    /// The route of each tonic service, with the paths of its RPCs.
+    #[cfg(feature = "tonic")]
+    rpcs: Vec<(String, Vec<String>)>,
 }
 
 impl Builder {
@@ -184,6 +193,22 @@ impl Builder {
             by_path,
             none: RouteRule::new(None, None, None, self.guard.clone()),
         })
+    }
+
+    /// No other route may take the path of an RPC: the inventory would tell of a rule that nobody asks.
+    #[cfg(feature = "tonic")]
+    fn check_rpcs(&mut self) {
+        for (service, paths) in &self.rpcs {
+            for path in paths {
+                if let Some(route) = self.claims.taken_by(path)
+                    && route != service
+                {
+                    self.problems.push(format!(
+                        "RPC {path}: the route {route} takes its path, and this rule is never asked: write that route otherwise"
+                    ));
+                }
+            }
+        }
     }
 
     fn enter(&mut self, place: &str, method: &str, path: &str, decider: &Decider) {

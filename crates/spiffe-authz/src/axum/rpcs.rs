@@ -30,6 +30,8 @@ pub struct Rpcs {
     drafts: Vec<(String, Draft)>,
     /// The service that a table speaks of.
     service: Option<&'static str>,
+    /// What a table has more than one rule for.
+    twice: Vec<&'static str>,
 }
 
 impl Rpcs {
@@ -88,6 +90,11 @@ impl Rpcs {
                 "{service}: these are rules for the service {spoken_of}, which is another"
             ));
         }
+        for rpc in self.twice {
+            problems.push(format!(
+                "RPC {service}/{rpc}: there are two rules for it: put all callers into one"
+            ));
+        }
         let mut deciders = Vec::new();
         for (rpc, draft) in self.drafts {
             let path = format!("{service}/{rpc}");
@@ -111,9 +118,15 @@ impl From<ServiceRules> for Rpcs {
         let mut rpcs = Self {
             drafts: Vec::new(),
             service: Some(rules.service()),
+            twice: Vec::new(),
         };
         for rule in rules.rpcs() {
             let rpc = rule.rpc();
+            // Callers would add up, though neither rule speaks of those of the other.
+            if rpcs.drafts.iter().any(|(known, _)| known == rpc) {
+                rpcs.twice.push(rpc);
+                continue;
+            }
             rpcs = match rule.permit() {
                 Permit::Callers { ids, principals } => {
                     let named = principals.iter();

@@ -107,7 +107,8 @@ where
 }
 
 /// For tonic's own server: `Server::builder().add_routes(app.into())`. What the server is told of
-/// timeouts, limits and connections holds, and there is nothing beside what this router guards.
+/// timeouts, limits and connections holds, and there is nothing beside what this router guards, unless a
+/// service is added to the server after it: that one is guarded by nobody.
 #[cfg(feature = "tonic")]
 impl From<GuardedService> for tonic::service::Routes {
     fn from(service: GuardedService) -> Self {

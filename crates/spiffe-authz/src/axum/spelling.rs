@@ -12,8 +12,7 @@ use crate::canonical::NotCanonical;
 #[derive(Default)]
 pub(super) struct Spelling {
     /// The matcher that axum uses.
-    routes: matchit::Router<usize>,
-    count: usize,
+    routes: matchit::Router<Box<str>>,
     /// As the routes write them, by what they are decoded.
     literals: HashMap<String, String>,
 }
@@ -21,9 +20,8 @@ pub(super) struct Spelling {
 impl Spelling {
     pub(super) fn add(&mut self, path: &str) -> Result<(), String> {
         self.routes
-            .insert(path, self.count)
+            .insert(path, path.into())
             .map_err(|error| error.to_string())?;
-        self.count = self.count.saturating_add(1);
         let literals = path.split('/').filter(|part| !part.starts_with('{'));
         for literal in literals.filter(|literal| has_more_spellings(literal)) {
             let decoded = percent_decode_str(literal).decode_utf8_lossy().into_owned();
@@ -54,8 +52,9 @@ impl Spelling {
         }
     }
 
-    fn taken_by(&self, path: &str) -> Option<usize> {
-        self.routes.at(path).ok().map(|taken| *taken.value)
+    /// The route that a path takes.
+    pub(super) fn taken_by(&self, path: &str) -> Option<&str> {
+        self.routes.at(path).ok().map(|taken| &**taken.value)
     }
 }
 

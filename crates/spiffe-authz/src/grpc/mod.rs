@@ -57,7 +57,18 @@
 //! A principal is looked up in the policy that is in force when the rule is judged, so that whom a reload
 //! takes from it is denied at once.
 //!
+//! # Streams
+//!
+//! A stream is decided on once, when it begins. To cut one when a reload, a withdrawal or an expiry ends its
+//! permission, put [`AuthzLayer::streams`](crate::AuthzLayer::streams) around the routes, from the layer that
+//! the router is [bound with](crate::axum::Router::bind_with).
+//!
 //! # What the compiler cannot see
+//!
+//! The annotations hold where the service is mounted by [`Router::authorized`](crate::axum::Router::authorized),
+//! or by [`Router::grpc`](crate::axum::Router::grpc) with its table. The server type that tonic generates
+//! knows nothing of them: `Server::builder().add_service(OrdersServer::new(orders))` lets everybody call
+//! everything, and so does `add_service` after `add_routes(app.into())` with what it adds.
 //!
 //! An RPC is named after its method, in camel case. Where that is not its name (`GetURL`) the rule speaks
 //! of an RPC that does not exist, and the one that does is denied: write `#[rpc("GetURL")]`.
@@ -66,4 +77,6 @@ mod peer;
 mod rules;
 
 pub use peer::peer;
+#[doc(hidden)]
+pub use rules::authorize_names_the_server_of_this_service;
 pub use rules::{Authorized, Permit, RpcRule, ServiceRules};

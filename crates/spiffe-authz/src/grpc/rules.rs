@@ -1,6 +1,7 @@
 use std::fmt;
 
 use tonic::server::NamedService;
+use tower_service::Service;
 
 /// A service whose `impl` says who may call each of its RPCs: what [`authorize`](crate::authorize) writes.
 ///
@@ -23,6 +24,14 @@ pub trait Authorized<S: NamedService> {
     fn rules() -> ServiceRules {
         ServiceRules::new(S::NAME, Self::RPCS)
     }
+}
+
+/// What [`authorize`](crate::authorize) asks of the server type that it is told.
+#[doc(hidden)]
+pub const fn authorize_names_the_server_of_this_service<S>()
+where
+    S: NamedService + Service<http::Request<tonic::body::Body>>,
+{
 }
 
 /// The rules of one tonic service as data: from annotations, from a `.proto` file or by hand.
