@@ -80,16 +80,17 @@ impl Canonical<'_> {
     }
 }
 
-/// Reads a request target in the one way that there is.
+/// Reads a request target in the one way that there is. A query after the path plays no part.
 #[inline]
 pub(crate) fn read<'a>(
-    path: &'a str,
-    target: Option<&'a str>,
+    target: &'a str,
+    authority: Option<&'a str>,
     headers: &'a HeaderMap,
 ) -> Result<Canonical<'a>, NotCanonical> {
-    let path = if is_plain(path.as_bytes()) {
-        Cow::Borrowed(path)
+    let path = if is_plain(target.as_bytes()) {
+        Cow::Borrowed(target)
     } else {
+        let path = path_of(target);
         check_path(path)?;
         percent_decode_str(path)
             .decode_utf8()
@@ -97,8 +98,13 @@ pub(crate) fn read<'a>(
     };
     Ok(Canonical {
         path,
-        authority: one_authority(target, headers)?,
+        authority: one_authority(authority, headers)?,
     })
+}
+
+/// A request target without its query.
+pub(crate) fn path_of(target: &str) -> &str {
+    target.split_once('?').map_or(target, |(path, _)| path)
 }
 
 /// Checks a path alone, without its query.

@@ -22,7 +22,8 @@ use spiffe_peer::{EndUser, Fingerprint, PeerIdentity, SpiffeId};
 #[must_use = "a query is decided by a policy"]
 pub struct Query<'a> {
     pub(super) method: &'a Method,
-    pub(super) path: &'a str,
+    /// As it arrived, with or without a query, which plays no part.
+    target: &'a str,
     pub(super) authority: Option<&'a str>,
     pub(super) headers: &'a HeaderMap,
     pub(super) peer: Peer<'a>,
@@ -69,10 +70,9 @@ pub(crate) enum Resource<'a> {
 impl<'a> Query<'a> {
     /// A request by nobody: its method, its target as it arrived (a query plays no part), its headers.
     pub fn new(method: &'a Method, target: &'a str, headers: &'a HeaderMap) -> Self {
-        let path = target.split_once('?').map_or(target, |(path, _)| path);
         Self {
             method,
-            path,
+            target,
             authority: None,
             headers,
             peer: Peer::Nobody,
@@ -115,15 +115,15 @@ impl<'a> Query<'a> {
         self
     }
 
-    /// The path that is decided on.
+    /// What is decided on: a path, and maybe a query after it.
     #[inline]
-    pub(super) fn path(&self) -> &'a str {
+    pub(super) fn target(&self) -> &'a str {
         if !self.trailing_slash {
-            return self.path;
+            return self.target;
         }
-        match self.path.strip_suffix('/') {
+        match self.target.strip_suffix('/') {
             Some(path) if !matches!(path, "" | "/") => path,
-            _ => self.path,
+            _ => self.target,
         }
     }
 
@@ -193,7 +193,7 @@ impl<'a> Head<'a> {
     pub(crate) fn query(self) -> Query<'a> {
         Query {
             method: self.method,
-            path: self.uri.path(),
+            target: self.uri.path(),
             authority: self.uri.authority().map(Authority::as_str),
             headers: self.headers,
             peer: self.peer.map_or(Peer::Nobody, Peer::Verified),

@@ -87,7 +87,7 @@ impl Index {
     /// byte, which costs as much as half a decision.
     #[inline(never)]
     pub(crate) fn step(&self, query: &Query<'_>) -> Step<'_> {
-        let target = match canonical::read(query.path(), query.authority, query.headers) {
+        let target = match canonical::read(query.target(), query.authority, query.headers) {
             Ok(target) => target,
             Err(why) => return Ok(self.refusal(query, Why::BadRequest(why))),
         };

@@ -44,7 +44,7 @@ pub(super) fn judge(policy: &Policy, query: &Query<'_>) -> Judged {
         shadow: has_shadow.then_some(verdict),
         looks: Vec::new(),
     };
-    let Ok(target) = canonical::read(query.path, query.authority, query.headers) else {
+    let Ok(target) = canonical::read(query.target(), query.authority, query.headers) else {
         let verdict = refused("bad_request", 400);
         return early(verdict, verdict);
     };

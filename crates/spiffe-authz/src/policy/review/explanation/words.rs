@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::canonical;
 use crate::policy::Policy;
 use crate::policy::model::{Model, RuleModel, UserDemand, UserLike};
 use crate::policy::query::Query;
@@ -40,7 +41,11 @@ pub(super) fn why(
     let actions = || listed(rule.actions.iter().map(|action| action.text.as_str()));
     match clause {
         Clause::Method => format!("`{}` is not in {}", query.method, actions()),
-        Clause::Path => format!("`{}` does not meet {}", harmless(query.path), actions()),
+        Clause::Path => format!(
+            "`{}` does not meet {}",
+            harmless(canonical::path_of(query.target())),
+            actions()
+        ),
         Clause::Caller => {
             let names = callers::names(model, &rule.from);
             let wanted = listed(names.iter().map(AsRef::as_ref));
