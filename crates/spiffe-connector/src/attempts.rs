@@ -4,7 +4,8 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::uri::Authority;
+use http::{Request, Response, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -60,18 +61,28 @@ where
     B::Error: Into<BoxError>,
     C: Connect + Clone + Send + Sync + 'static,
 {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    leave_user_out(&mut head.uri);
     let mut body = Replay::new(body);
     let again = body.again();
+    let begun = Instant::now();
     let mut retries = 0;
     loop {
         let mut request = Request::from_parts(head.clone(), body);
         let captured = capture_connection(&mut request);
         let error = match attempt(client, request, &captured, &again, limits).await {
-            Ok(response) => return Ok(response),
+            Ok(response) => {
+                again.is_taken();
+                return Ok(response);
+            }
             Err(error) => error,
         };
-        if retries == MAX_RETRIES || !error.is_unprocessed() {
+        // The connection may have begun to send the head at the moment at which it was closed.
+        let is_harmless = || head.method.is_idempotent() || again.is_unsent();
+        let comes_again = error.is_unprocessed()
+            || (error.is_left_waiting() && begun.elapsed() < limits.connection)
+            || (error.was_in_line() && is_harmless());
+        if retries == MAX_RETRIES || !comes_again {
             return Err(error);
         }
         body = match again.body() {
@@ -86,6 +97,20 @@ where
         {
             life.retire();
         }
+    }
+}
+
+/// A user and a password are nobody's business here, and HTTP/2 would send them with the authority.
+fn leave_user_out(uri: &mut Uri) {
+    let authority = uri.authority().map_or("", Authority::as_str);
+    let Some((_, without_user)) = authority.rsplit_once('@') else {
+        return;
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.authority = without_user.parse().ok();
+    // Without a host it is left as it is, and nobody is dialled.
+    if let Ok(without_user) = Uri::from_parts(parts) {
+        *uri = without_user;
     }
 }
 
@@ -130,7 +155,10 @@ where
         },
     };
     let mut response = response.map_err(CallFailure::Client)?;
-    response.extensions_mut().remove::<Life>();
+    // The pool may have taken another connection meanwhile, in place of one that has just been closed.
+    if let Some(life) = response.extensions_mut().remove::<Life>() {
+        life.is_pooled_as(captured);
+    }
     Ok(response)
 }
 

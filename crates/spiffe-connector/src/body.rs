@@ -51,14 +51,15 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, CallError>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
-            return Poll::Ready(frame.map(|frame| Ok(frame.map_err(CallFailure::Body)?)));
+        // First, since a server may have the next piece ready each time.
+        if !self.body.is_end_stream()
+            && let Some((end, allowed)) = &mut self.end
+            && end.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Some(Err(CallFailure::Overall(*allowed).into())));
         }
-        let Some((end, allowed)) = &mut self.end else {
-            return Poll::Pending;
-        };
-        ready!(end.as_mut().poll(cx));
-        Poll::Ready(Some(Err(CallFailure::Overall(*allowed).into())))
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| Ok(frame.map_err(CallFailure::Body)?)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -45,6 +45,12 @@ impl CallError {
         }
     }
 
+    /// Whether the time of the call is over, and not that of a step on the way to the server.
+    #[cfg(feature = "tonic")]
+    pub(crate) fn is_overdue(&self) -> bool {
+        matches!(self.0, CallFailure::NoHead(_) | CallFailure::Overall(_))
+    }
+
     /// Why there was no connection, where that is the cause. The server has had no byte of a request.
     #[must_use]
     pub fn connect(&self) -> Option<&ConnectError> {
@@ -68,6 +74,26 @@ impl CallError {
         let beyond = refused_with::<h2::Error>(error)
             .is_some_and(|error| error.is_go_away() && error.is_remote());
         never_sent || beyond
+    }
+
+    /// Whether the request waited for a connection that another was making, and that did not come about:
+    /// the other may have failed, or only have been given up.
+    pub(crate) fn is_left_waiting(&self) -> bool {
+        let CallFailure::Client(error) = &self.0 else {
+            return false;
+        };
+        error.is_connect() && self.connect().is_none()
+    }
+
+    /// Whether the request waited for the server to have room for it when the connection was closed to
+    /// new requests.
+    pub(crate) fn was_in_line(&self) -> bool {
+        let CallFailure::Client(error) = &self.0 else {
+            return false;
+        };
+        // hyper drops it, and lays it to its user. The user's other faults come before anything is
+        // sent, or once something of the body is gone.
+        refused_with::<hyper::Error>(error).is_some_and(hyper::Error::is_user)
     }
 
     fn is_refused_stream(&self) -> bool {

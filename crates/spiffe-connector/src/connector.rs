@@ -137,6 +137,11 @@ impl Connector {
         self.servers.as_deref()
     }
 
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn only(&self) -> Option<Protocol> {
+        self.only
+    }
+
     /// Offers HTTP/1.1 alone in the handshake.
     ///
     /// ```no_run

@@ -1,7 +1,8 @@
 //! The way to a server, whoever it has to be.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +12,14 @@ use socket2::{SockRef, TcpKeepalive};
 use spiffe_tls::rustls::ClientConfig;
 use spiffe_tls::rustls::pki_types::ServerName;
 use tokio::io::AsyncBufReadExt;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::error::{ConnectError, ConnectFailure, Stage};
-use crate::settings::Settings;
+use crate::settings::{FAR, Settings};
 
 const FIRST_WORD: Duration = Duration::from_secs(1);
 const HTTPS_PORT: u16 = 443;
@@ -30,7 +32,7 @@ pub(crate) enum Protocol {
 }
 
 impl Protocol {
-    fn alpn(self) -> Vec<u8> {
+    pub(crate) fn alpn(self) -> Vec<u8> {
         match self {
             Self::Http1 => b"http/1.1".to_vec(),
             Self::Http2 => b"h2".to_vec(),
@@ -75,10 +77,15 @@ impl Target {
 
     pub(crate) async fn dial(&self, settings: &Settings) -> Result<TcpStream, ConnectFailure> {
         let within = settings.dial_timeout;
-        let dial = TcpStream::connect((self.host(), self.port));
-        let tcp = timeout(within, dial)
+        let overdue = |_| ConnectFailure::Timeout(Stage::Dial, within);
+        let until = Instant::now() + within.min(FAR);
+        let addresses = timeout_at(until, lookup_host((self.host(), self.port)))
             .await
-            .map_err(|_| ConnectFailure::Timeout(Stage::Dial, within))?
+            .map_err(overdue)?
+            .map_err(ConnectFailure::Dial)?;
+        let tcp = one_of(&addresses.collect::<Vec<_>>(), until)
+            .await
+            .map_err(overdue)?
             .map_err(ConnectFailure::Dial)?;
         // Requests are small and complete: waiting to fill a segment only delays them. Neither
         // setting is worth losing the connection for.
@@ -94,6 +101,27 @@ impl Target {
     pub(crate) fn name(&self) -> Option<ServerName<'static>> {
         ServerName::try_from(self.host().to_owned()).ok()
     }
+}
+
+/// A connection to the first of the addresses that takes one. Each has an equal share of the time that
+/// is left, so that one that swallows packets does not cost the others theirs.
+async fn one_of(
+    addresses: &[SocketAddr],
+    until: Instant,
+) -> Result<io::Result<TcpStream>, Elapsed> {
+    let mut outcome = Ok(Err(io::Error::new(
+        io::ErrorKind::AddrNotAvailable,
+        "the name has no address",
+    )));
+    for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
+        let time = until.saturating_duration_since(Instant::now());
+        let share = time / u32::try_from(left).unwrap_or(u32::MAX);
+        outcome = timeout(share, TcpStream::connect(address)).await;
+        if let Ok(Ok(_)) = outcome {
+            break;
+        }
+    }
+    outcome
 }
 
 /// The name for a handshake whose server is known by its SVID: a hint for routers on the way.
@@ -154,7 +182,38 @@ impl fmt::Display for Target {
 
 #[cfg(test)]
 mod tests {
+    use socket2::{Domain, Socket, Type};
+
     use super::*;
+
+    /// An address that swallows packets: the queue of its listener is full.
+    async fn swallows() -> (SocketAddr, impl Sized) {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let mut queue = Vec::new();
+        let brief = Duration::from_millis(200);
+        while let Ok(waiting) = timeout(brief, TcpStream::connect(address)).await {
+            queue.push(waiting.unwrap());
+        }
+        (address, (listener, queue))
+    }
+
+    #[tokio::test]
+    async fn an_address_that_swallows_packets_does_not_hide_the_next() {
+        let (silent, _queue) = swallows().await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let dial = async |addresses: &[SocketAddr], within| {
+            one_of(addresses, Instant::now() + Duration::from_millis(within)).await
+        };
+        let tcp = dial(&[silent, address], 5000).await.unwrap().unwrap();
+        assert_eq!(tcp.peer_addr().unwrap(), address);
+        assert!(dial(&[silent, silent], 200).await.is_err(), "control");
+        assert!(dial(&[], 200).await.unwrap().is_err());
+    }
 
     #[test]
     fn what_is_dialled_has_one_form() {

@@ -7,6 +7,11 @@ use spiffe_verify::X509Error;
 
 use crate::error::ConnectError;
 
+/// The longest text of an error that is repeated, in characters.
+const MAX_TEXT: usize = 600;
+
+const REFUSED: &str = "the server refused this client";
+
 /// What the error of a client means: who refused whom, and why.
 ///
 /// In TLS 1.3 a server judges the client's certificate after the client has finished its handshake,
@@ -45,10 +50,9 @@ impl Failure {
         if let Some(connect) = connect {
             return Self(Kind::Other(connect.to_string()));
         }
-        match refused_with::<io::Error>(error) {
-            Some(refused) if refused.kind() == io::ErrorKind::PermissionDenied => {
-                Self(Kind::RefusedByServer(refused.to_string()))
-            }
+        // The text tells it from a file that may not be read, say, and was to be sent.
+        match refused_with::<io::Error>(error).map(ToString::to_string) {
+            Some(refused) if refused.starts_with(REFUSED) => Self(Kind::RefusedByServer(refused)),
             _ => Self(Kind::Other(innermost(error))),
         }
     }
@@ -114,7 +118,7 @@ impl fmt::Display for RefusedByServer {
             Alert::InternalError => "it has no identity at the moment, or another fault of its own",
             _ => "it has ended the connection; its log says why",
         };
-        write!(f, "the server refused this client: {why}")
+        write!(f, "{REFUSED}: {why}")
     }
 }
 
@@ -125,7 +129,8 @@ fn innermost(error: &dyn Error) -> String {
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    innermost.to_string()
+    // A server may say much with its goodbye.
+    innermost.to_string().chars().take(MAX_TEXT).collect()
 }
 
 impl fmt::Display for Failure {
@@ -134,5 +139,29 @@ impl fmt::Display for Failure {
             Kind::RefusedByClient(why) => write!(f, "this client {why}"),
             Kind::RefusedByServer(why) | Kind::Other(why) => f.write_str(why),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn not_everything_that_is_denied_is_a_refusal_by_the_server() {
+        let alert = rustls::Error::AlertReceived(rustls::AlertDescription::UnknownCA);
+        let kept = keep_refusal(io::Error::other(alert));
+        assert!(Failure::of(&kept).is_refused_by_server());
+        let text_of_it = io::Error::new(kept.kind(), kept.to_string());
+        assert!(Failure::of(&text_of_it).is_refused_by_server());
+
+        let file = io::Error::new(io::ErrorKind::PermissionDenied, "a file to send");
+        assert!(!Failure::of(&file).is_refused_by_server());
+        assert_eq!(Failure::of(&file).to_string(), "a file to send");
+    }
+
+    #[test]
+    fn what_a_server_says_is_repeated_within_bounds() {
+        let long = io::Error::other("a long goodbye ".repeat(1000));
+        assert_eq!(Failure::of(&long).to_string().len(), MAX_TEXT);
     }
 }

@@ -177,7 +177,7 @@ impl fmt::Debug for GrpcChannel {
 /// What went wrong, as gRPC says it.
 fn status(error: CallError) -> Status {
     let text = error.to_string();
-    let mut status = if error.is_timeout() && error.connect().is_none() {
+    let mut status = if error.is_overdue() {
         Status::deadline_exceeded(text)
     } else {
         match error.http2_reason() {
@@ -235,12 +235,23 @@ impl Error for InvalidOrigin {}
 
 #[cfg(test)]
 mod tests {
+    use tonic::Code;
+
     use super::*;
+    use crate::call_error::CallFailure;
 
     fn read(text: &str) -> Result<Option<Duration>, Status> {
         let mut headers = HeaderMap::new();
         headers.insert(GRPC_TIMEOUT, text.parse().unwrap());
         deadline(&headers)
+    }
+
+    #[test]
+    fn only_the_end_of_the_calls_time_is_its_deadline() {
+        let after = Duration::from_secs(12);
+        let code = |failure: CallFailure| status(failure.into()).code();
+        assert_eq!(code(CallFailure::Overall(after)), Code::DeadlineExceeded);
+        assert_eq!(code(CallFailure::NoConnection(after)), Code::Unavailable);
     }
 
     #[test]

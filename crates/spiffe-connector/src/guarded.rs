@@ -11,10 +11,14 @@ use hyper_util::rt::TokioIo;
 use spiffe_peer::Connection;
 use spiffe_tls::TrustWatch;
 use tokio::net::TcpStream;
+use tokio::time::sleep;
 use tokio_rustls::client::TlsStream;
 
 use crate::failure::keep_refusal;
 use crate::life::{Life, Retirement};
+
+/// A connection that is older, and still has had no request, was made for one that found another.
+const ABOUT_TO_BE_USED: Duration = Duration::from_secs(2);
 
 /// A TLS connection that ends when the trust in its server does, and that its pool is told to give
 /// no more requests to before that.
@@ -22,6 +26,9 @@ pub(crate) struct Guarded {
     io: TokioIo<TlsStream<TcpStream>>,
     read_end: End,
     write_end: End,
+    /// The retirement of a connection that has not had a request yet. A pool may have it that has
+    /// never been shown it, and so cannot be told to let it go.
+    unused: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     life: Life,
     _retirement: Retirement,
     _watch: TrustWatch,
@@ -58,9 +65,14 @@ impl End {
     }
 }
 
+async fn retired_unused(life: Life) {
+    sleep(ABOUT_TO_BE_USED).await;
+    life.retired().await;
+}
+
 async fn after(expiry: Option<Duration>) {
     match expiry {
-        Some(expiry) => tokio::time::sleep(expiry).await,
+        Some(expiry) => sleep(expiry).await,
         None => std::future::pending().await,
     }
 }
@@ -79,10 +91,24 @@ impl Guarded {
             io: TokioIo::new(tls),
             read_end: End::of(trust, expiry),
             write_end: End::of(trust, expiry),
+            unused: Some(Box::pin(retired_unused(life.clone()))),
             life,
             _retirement: retirement,
             _watch: watch,
         }
+    }
+
+    fn poll_retired_unused(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.unused {
+            Some(retired) => retired.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Nothing goes to a server whose identity has ended, and what has gone to it may be a request.
+    fn poll_writable(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.unused = None;
+        self.write_end.poll_trusted(cx)
     }
 
     pub(crate) fn is_http2(&self) -> bool {
@@ -113,6 +139,10 @@ impl Read for Guarded {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.read_end.poll_trusted(cx)?;
+        if this.poll_retired_unused(cx).is_ready() {
+            // An end that costs nobody anything: nothing has been sent.
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut this.io)
             .poll_read(cx, buf)
             .map_err(keep_refusal)
@@ -126,7 +156,7 @@ impl Write for Guarded {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.write_end.poll_trusted(cx)?;
+        this.poll_writable(cx)?;
         Pin::new(&mut this.io)
             .poll_write(cx, buf)
             .map_err(keep_refusal)
@@ -138,7 +168,7 @@ impl Write for Guarded {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.write_end.poll_trusted(cx)?;
+        this.poll_writable(cx)?;
         Pin::new(&mut this.io)
             .poll_write_vectored(cx, bufs)
             .map_err(keep_refusal)

@@ -18,7 +18,7 @@ use crate::body::{Deadline, ResponseBody};
 use crate::call_error::{CallError, CallFailure};
 use crate::connector::Connector;
 use crate::replay::Replay;
-use crate::settings::Settings;
+use crate::settings::{FAR, Settings};
 
 /// How long the other end may take to answer a ping.
 const PONG: Duration = Duration::from_secs(20);
@@ -33,8 +33,10 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// in a server is withdrawn, its connections are closed at once with all that is in flight.
 ///
 /// A request that the server has left unprocessed, by HTTP/2's GOAWAY or REFUSED_STREAM, is sent
-/// again up to three times, as long as no more than 128 KiB of its body are gone. Nothing else is
-/// sent twice, and no redirect is followed.
+/// again up to three times, as long as no more than 128 KiB of its body, in no more than 1024 pieces,
+/// are gone. So is one that waited for a free stream when the connection was closed to new ones,
+/// where its method is idempotent or nothing of its body is gone: in the worst case the server has
+/// had its head twice. Nothing else is sent twice, and no redirect is followed.
 ///
 /// ```no_run
 /// # async fn example(source: spiffe_source::Source) -> Result<(), Box<dyn std::error::Error>> {
@@ -92,9 +94,9 @@ fn builder(settings: &Settings) -> hyper_util::client::legacy::Builder {
     builder
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(settings.idle_timeout)
+        .pool_idle_timeout(settings.idle_timeout.min(FAR))
         .pool_max_idle_per_host(settings.max_idle)
-        .http2_keep_alive_interval(settings.keep_alive)
+        .http2_keep_alive_interval(settings.keep_alive.min(FAR))
         .http2_keep_alive_timeout(PONG);
     builder
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use hyper_util::client::legacy::connect::{CaptureConnection, Connected};
 use spiffe_peer::Connection;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
@@ -20,6 +21,7 @@ pub(crate) struct Life(Arc<State>);
 
 struct State {
     retired: AtomicBool,
+    now_retired: Notify,
     pooled: Mutex<Pooled>,
 }
 
@@ -36,6 +38,7 @@ impl Life {
     pub(crate) fn new() -> Self {
         Self(Arc::new(State {
             retired: AtomicBool::new(false),
+            now_retired: Notify::new(),
             pooled: Mutex::new(Pooled::Unknown),
         }))
     }
@@ -45,6 +48,15 @@ impl Life {
         self.0.retired.store(true, Ordering::SeqCst);
         if let Pooled::As(pooled) = &*self.pooled() {
             poison(pooled);
+        }
+        self.0.now_retired.notify_waiters();
+    }
+
+    /// Resolves once the connection is retired.
+    pub(crate) async fn retired(self) {
+        let now_retired = self.0.now_retired.notified();
+        if !self.0.retired.load(Ordering::SeqCst) {
+            now_retired.await;
         }
     }
 

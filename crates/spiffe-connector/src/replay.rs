@@ -11,23 +11,30 @@ use tokio::time::Instant;
 /// has not read yet, and as much again.
 const MAX_KEPT: usize = 128 * 1024;
 
+/// And the most pieces of it: each takes memory, however small it is.
+const MAX_PIECES: usize = 1024;
+
 /// A body that can be sent again as long as little of it has been sent: what goes out is kept, and
 /// the rest is taken from the original when it is wanted.
 pub(crate) struct Replay<B> {
     shared: Arc<Mutex<Shared<B>>>,
     attempt: u32,
-    /// How many of the kept frames this attempt has sent.
-    sent: usize,
 }
 
 struct Shared<B> {
     rest: B,
-    /// What has been sent; none once it has become too much.
-    kept: Option<VecDeque<Kept>>,
+    /// What has been sent, as long as it may have to be sent again; otherwise what an attempt has yet
+    /// to send of what one before it has taken.
+    kept: VecDeque<Kept>,
     kept_bytes: usize,
+    is_kept: bool,
     /// When the last of it was sent.
     over_at: Option<Instant>,
     attempt: u32,
+    /// How many of the kept frames this attempt has sent.
+    sent: usize,
+    /// Whether this attempt has been asked for anything.
+    is_begun: bool,
 }
 
 #[derive(Clone)]
@@ -51,12 +58,14 @@ impl<B: Body> Replay<B> {
             shared: Arc::new(Mutex::new(Shared {
                 over_at: body.is_end_stream().then(Instant::now),
                 rest: body,
-                kept: Some(VecDeque::new()),
+                kept: VecDeque::new(),
                 kept_bytes: 0,
+                is_kept: true,
                 attempt: 0,
+                sent: 0,
+                is_begun: false,
             })),
             attempt: 0,
-            sent: 0,
         }
     }
 
@@ -79,13 +88,27 @@ impl<B> Again<B> {
     /// nothing more.
     pub(crate) fn body(&self) -> Option<Replay<B>> {
         let mut shared = lock(&self.0);
-        shared.kept.as_ref()?;
+        if !shared.is_kept {
+            return None;
+        }
         shared.attempt += 1;
+        shared.sent = 0;
+        shared.is_begun = false;
         Some(Replay {
             attempt: shared.attempt,
-            sent: 0,
             shared: self.0.clone(),
         })
+    }
+
+    /// Whether there is a body, and the last attempt has sent nothing of it.
+    pub(crate) fn is_unsent(&self) -> bool {
+        let shared = lock(&self.0);
+        !shared.is_begun && (shared.over_at.is_none() || !shared.kept.is_empty())
+    }
+
+    /// Keeps nothing more: the server has taken the request.
+    pub(crate) fn is_taken(&self) {
+        lock(&self.0).forget();
     }
 }
 
@@ -95,6 +118,22 @@ fn lock<B>(shared: &Mutex<Shared<B>>) -> MutexGuard<'_, Shared<B>> {
 }
 
 impl<B> Shared<B> {
+    fn forget(&mut self) {
+        self.is_kept = false;
+        let sent = std::mem::take(&mut self.sent);
+        self.kept.drain(..sent.min(self.kept.len()));
+        self.kept.shrink_to_fit();
+    }
+
+    fn next_kept(&mut self) -> Option<Kept> {
+        if !self.is_kept {
+            return self.kept.pop_front();
+        }
+        let kept = self.kept.get(self.sent)?.clone();
+        self.sent += 1;
+        Some(kept)
+    }
+
     fn keep(&mut self, kept: Kept) {
         let bytes = match &kept {
             Kept::Data(data) => data.len(),
@@ -104,10 +143,11 @@ impl<B> Shared<B> {
                 .sum(),
         };
         self.kept_bytes = self.kept_bytes.saturating_add(bytes);
-        if self.kept_bytes > MAX_KEPT {
-            self.kept = None;
-        } else if let Some(all) = &mut self.kept {
-            all.push_back(kept);
+        if self.kept_bytes > MAX_KEPT || self.kept.len() == MAX_PIECES {
+            self.forget();
+        } else if self.is_kept {
+            self.kept.push_back(kept);
+            self.sent += 1;
         }
     }
 }
@@ -129,10 +169,9 @@ where
             // Given up: whoever still has it must not take from its successor.
             return Poll::Pending;
         }
-        let kept = shared.kept.as_ref().and_then(|kept| kept.get(this.sent));
-        if let Some(kept) = kept {
-            this.sent += 1;
-            return Poll::Ready(Some(Ok(kept.clone().into())));
+        shared.is_begun = true;
+        if let Some(kept) = shared.next_kept() {
+            return Poll::Ready(Some(Ok(kept.into())));
         }
         if shared.over_at.is_some() {
             return Poll::Ready(None);
@@ -144,7 +183,7 @@ where
                 return Poll::Ready(None);
             }
             Some(Err(error)) => {
-                shared.kept = None;
+                shared.forget();
                 return Poll::Ready(Some(Err(error)));
             }
             Some(Ok(frame)) => frame,
@@ -160,12 +199,11 @@ where
                     Frame::trailers(trailers)
                 }
                 Err(frame) => {
-                    shared.kept = None;
+                    shared.forget();
                     frame
                 }
             },
         };
-        this.sent += 1;
         if shared.rest.is_end_stream() {
             shared.over_at = Some(Instant::now());
         }
@@ -174,24 +212,18 @@ where
 
     fn is_end_stream(&self) -> bool {
         let shared = lock(&self.shared);
-        let all_sent = shared
-            .kept
-            .as_ref()
-            .is_none_or(|kept| kept.len() == self.sent);
-        all_sent && shared.over_at.is_some()
+        shared.kept.len() == shared.sent && shared.over_at.is_some()
     }
 
     fn size_hint(&self) -> SizeHint {
         let shared = lock(&self.shared);
-        let unsent: usize = shared.kept.as_ref().map_or(0, |kept| {
-            let unsent = kept.iter().skip(self.sent);
-            unsent
-                .map(|kept| match kept {
-                    Kept::Data(data) => data.len(),
-                    Kept::Trailers(_) => 0,
-                })
-                .sum()
-        });
+        let unsent = shared.kept.iter().skip(shared.sent);
+        let unsent: usize = unsent
+            .map(|kept| match kept {
+                Kept::Data(data) => data.len(),
+                Kept::Trailers(_) => 0,
+            })
+            .sum();
         let unsent = u64::try_from(unsent).unwrap_or(u64::MAX);
         let rest = shared.rest.size_hint();
         let mut hint = SizeHint::new();
@@ -266,5 +298,32 @@ mod tests {
         let first = again.body().unwrap();
         assert_eq!(first.collect().await.unwrap().to_bytes(), big);
         assert!(again.body().is_none());
+
+        let crumbs = |count| Replay::new(pieces(vec![Bytes::new(); count]));
+        for (count, is_kept) in [(MAX_PIECES, true), (MAX_PIECES + 1, false)] {
+            let first = crumbs(count);
+            let again = first.again();
+            let _ = first.collect().await.unwrap();
+            assert_eq!(again.body().is_some(), is_kept, "{count}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_server_has_taken_is_kept_no_longer_and_the_rest_still_comes() {
+        let mut first = Replay::new(pieces(vec!["one".into(), "two".into(), "three".into()]));
+        let again = first.again();
+        assert!(again.is_unsent());
+        assert_eq!(next(&mut first).await, "one");
+        assert_eq!(next(&mut first).await, "two");
+        assert!(!again.is_unsent());
+        let mut second = again.body().unwrap();
+        assert!(again.is_unsent());
+        assert_eq!(next(&mut second).await, "one");
+        again.is_taken();
+        assert_eq!(lock(&again.0).kept.len(), 1, "what has yet to go out");
+        assert_eq!(second.collect().await.unwrap().to_bytes(), "twothree");
+        assert!(lock(&again.0).kept.is_empty());
+        assert!(again.body().is_none());
+        assert!(!Replay::new(Full::<Bytes>::default()).again().is_unsent());
     }
 }

@@ -4,7 +4,9 @@ use reqwest::ClientBuilder;
 use reqwest::redirect::Policy;
 
 use crate::connector::Connector;
+use crate::dial::Protocol;
 use crate::error::{ConnectorError, ConnectorFailure};
+use crate::settings::FAR;
 
 /// How long an idle connection is kept at most: nobody can tell reqwest that its time has come.
 const LONGEST_IDLE: Duration = Duration::from_secs(10);
@@ -25,6 +27,8 @@ impl Connector {
     /// * With [`by_authority`](Self::by_authority) the port of a server cannot be told, so that two
     ///   ports of a host have to be the same server's; a host that the map does not name is refused in
     ///   the handshake, before anything of a request is sent, but it is dialled.
+    /// * With [`http2_only`](Self::http2_only) a server that agrees to no protocol at all is spoken to in
+    ///   HTTP/2 nevertheless; one that refuses it gets no request.
     /// * There is no timeout for the head of a response alone, and the timeouts for dial and handshake
     ///   are one, their sum.
     ///
@@ -56,12 +60,20 @@ impl Connector {
                 })
             }
         };
-        let tls = tls.map_err(ConnectorFailure::Tls)?;
+        let mut tls = tls.map_err(ConnectorFailure::Tls)?;
+        let mut builder = reqwest::Client::builder();
+        if let Some(protocol) = self.only() {
+            tls.alpn_protocols = vec![protocol.alpn()];
+            builder = match protocol {
+                Protocol::Http1 => builder.http1_only(),
+                Protocol::Http2 => builder.http2_prior_knowledge(),
+            };
+        }
         let settings = self.settings();
         let connect = settings
             .dial_timeout
             .saturating_add(settings.handshake_timeout);
-        let builder = reqwest::Client::builder()
+        let builder = builder
             .tls_backend_preconfigured(tls)
             .https_only(true)
             .no_proxy()
@@ -71,7 +83,7 @@ impl Connector {
             .tcp_nodelay(true)
             .tcp_keepalive(settings.keep_alive)
             .tcp_keepalive_interval(settings.keep_alive)
-            .http2_keep_alive_interval(settings.keep_alive)
+            .http2_keep_alive_interval(settings.keep_alive.min(FAR))
             .pool_idle_timeout(settings.idle_timeout.min(LONGEST_IDLE))
             .pool_max_idle_per_host(settings.max_idle);
         Ok(match settings.overall_timeout {

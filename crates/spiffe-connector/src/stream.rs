@@ -6,7 +6,7 @@ use crate::guarded::{Guarded, reads_and_writes};
 /// A connection to the expected server.
 ///
 /// It ends when the server's identity does, or when the trust in it is withdrawn: whatever is in
-/// flight then fails.
+/// flight then fails. One to which nothing has been written also ends when it would be retired.
 ///
 /// ```
 /// fn whom(stream: &spiffe_connector::Stream) -> String {

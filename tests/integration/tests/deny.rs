@@ -69,7 +69,7 @@ async fn connection(caller: &Caller) -> PeerIdentity {
 
 /// What a test has written down on a connection.
 fn mark(peer: &PeerIdentity) -> Option<&'static str> {
-    peer.resolved(|mark: &&'static str| Some(*mark))
+    peer.first_resolved().copied()
 }
 
 async fn gets(caller: &Caller) -> Option<StatusCode> {

@@ -137,6 +137,27 @@ async fn whatever_the_scheme_the_connection_is_tls() {
 }
 
 #[tokio::test]
+async fn a_user_in_the_uri_stays_at_home() {
+    let agent = agent().start().await.unwrap();
+    for alpn in BOTH {
+        let own = source(&agent, "server", &[]).await;
+        let place = Place::serving(own, alpn, |_, _, request| {
+            let seen = format!("{} {:?}", request.uri(), request.headers());
+            Box::pin(async move { http::Response::new(axum::body::Body::from(seen)) })
+        })
+        .await;
+        let client: Client = crate::place::connector(&agent).await.http_client();
+        let uri = format!("https://me:secret@127.0.0.1:{}/x", place.port);
+        let seen = text(client.get(uri.parse().unwrap())).await.unwrap();
+        assert!(!seen.contains("secret"), "{alpn}: {seen}");
+        assert!(
+            seen.contains(&format!("127.0.0.1:{}", place.port)),
+            "{seen}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn to_narrow_what_is_expected_never_widens_it() {
     let agent = agent().start().await.unwrap();
     let source = source(&agent, "allowed", &[]).await;

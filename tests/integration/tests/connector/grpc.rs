@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,8 @@ use spiffe_acceptor::{Acceptor, PeerIdentityLayer};
 use spiffe_connector::{Connector, Failure, GrpcChannel, PeerIdentity};
 use spiffe_devkit::Agent;
 use spiffe_source::DenyList;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tonic::{Code, Request, Response, Status};
 use tonic_prost::ProstCodec;
 
@@ -159,6 +162,43 @@ async fn a_deadline_ends_calls_and_streams_alike() {
     assert!(grpc::once(limited).await.is_ok(), "control");
 }
 
+/// A way to a port whose first connection leads nowhere; tells when it is there.
+async fn detour(to: u16) -> (u16, Arc<Notify>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let lost = Arc::<Notify>::default();
+    let told = lost.clone();
+    tokio::spawn(async move {
+        let _nowhere = listener.accept().await.unwrap();
+        told.notify_one();
+        loop {
+            let (mut from, _) = listener.accept().await.unwrap();
+            let mut to = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut from, &mut to).await });
+        }
+    });
+    (port, lost)
+}
+
+#[tokio::test]
+async fn a_call_that_gives_up_takes_no_other_with_it() {
+    let agent = agent().start().await.unwrap();
+    let (port, lost) = detour(tonic_server(&agent).await).await;
+    let connector = connector(&agent).await;
+    let channel = channel(&connector, port);
+    let hasty = channel.clone().timeout(Duration::from_millis(300));
+    let hasty = tokio::spawn(grpc::once(hasty));
+    lost.notified().await;
+    let patient: Vec<_> = (0..3)
+        .map(|_| tokio::spawn(grpc::once(channel.clone())))
+        .collect();
+    let status = hasty.await.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    for call in patient {
+        call.await.unwrap().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn calls_move_on_after_a_rotation_while_a_stream_stays() {
     let agent = agent().start().await.unwrap();
@@ -179,8 +219,8 @@ async fn calls_move_on_after_a_rotation_while_a_stream_stays() {
         // A connection has one slot for what a policy makes of its peer.
         let mark = marks.fetch_add(1, Ordering::Relaxed);
         one.set_resolved(mark);
-        let same = other.resolved(|known: &u32| (*known == mark).then_some(()));
-        same.is_some()
+        let last = other.last_resolved(|last: &u32| *last);
+        other.first_resolved() == Some(&mark) || last == Some(mark)
     };
     assert!(is_same(&first, &peer().await), "control");
     agent.rotate_svids();

@@ -148,6 +148,10 @@ impl Place {
         self.connections.load(Ordering::SeqCst)
     }
 
+    pub(crate) fn is_open(&self, connection: usize) -> bool {
+        self.open.lock().unwrap().contains(&connection)
+    }
+
     /// How many connections were open at once at most.
     pub(crate) fn most_open(&self) -> usize {
         self.most_open.load(Ordering::SeqCst)

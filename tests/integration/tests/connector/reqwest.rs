@@ -31,6 +31,24 @@ async fn it_takes_the_expected_server_and_no_other() {
 }
 
 #[tokio::test]
+async fn it_speaks_the_protocol_that_is_set() {
+    let agent = agent().start().await.unwrap();
+    let connector = connector(&agent).await;
+    for (only, alpn, other) in [
+        (connector.clone().http1_only(), "http/1.1", "h2"),
+        (connector.clone().http2_only(), "h2", "http/1.1"),
+    ] {
+        let client = only.reqwest().unwrap().build().unwrap();
+        let place = server(&agent, alpn).await;
+        assert_eq!(get(&client, place.uri("/")).await.unwrap(), "0", "{alpn}");
+        let place = server(&agent, other).await;
+        let error = get(&client, place.uri("/")).await.unwrap_err();
+        assert!(error.is_connect(), "{error:?}");
+        assert_eq!(place.requests(), 0, "{other}");
+    }
+}
+
+#[tokio::test]
 async fn it_speaks_https_alone_and_follows_nobody() {
     let agent = agent().start().await.unwrap();
     let place = server(&agent, "h2").await;

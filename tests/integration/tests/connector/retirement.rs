@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -6,6 +7,8 @@ use integration::{ALLOWED, SERVER, agent, settled, source};
 use spiffe_connector::{Connector, PeerIdentity};
 use spiffe_devkit::{Agent, Entry, TrustDomainSpec};
 use spiffe_source::{DenyList, Source};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::place::{BOTH, Client, PATIENCE, Place, connector, eventually, server, text};
@@ -93,6 +96,67 @@ async fn a_connection_is_retired_at_its_age_and_when_somebody_wants_it_closed() 
         moves_on(&client, &place, &first).await;
         assert!(peer.is_current(), "a wish to close is no withdrawal");
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_retired_at_once_has_the_request_it_was_made_for() {
+    let agent = agent().start().await.unwrap();
+    for alpn in BOTH {
+        let place = server(&agent, alpn).await;
+        let connector = connector(&agent).await.max_age(Duration::ZERO);
+        let client: Client = connector.http_client();
+        for _ in 0..10 {
+            text(client.get(place.uri("/"))).await.unwrap();
+        }
+        let connections = place.connections();
+        assert!((2..=10).contains(&connections), "{alpn}: {connections}");
+    }
+}
+
+/// A way to the place on which the second connection is held up until it may go on.
+async fn detour(place: &Place, go_on: Arc<Notify>) -> Place {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut detour = place.clone();
+    let port = std::mem::replace(&mut detour.port, listener.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        for number in 0.. {
+            let (mut from, _) = listener.accept().await.unwrap();
+            let go_on = go_on.clone();
+            tokio::spawn(async move {
+                if number == 1 {
+                    go_on.notified().await;
+                }
+                let mut to = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+            });
+        }
+    });
+    detour
+}
+
+#[tokio::test]
+async fn a_connection_that_was_never_used_is_retired_too() {
+    let agent = agent().start().await.unwrap();
+    let place = server(&agent, "http/1.1").await;
+    let go_on = Arc::<Notify>::default();
+    let detour = detour(&place, go_on.clone()).await;
+    let source = source(&agent, "allowed", &[]).await;
+    let connector = Connector::new(source.clone(), SERVER).unwrap();
+    let client: Client = connector.retire_after(Duration::ZERO).http_client();
+    let slow = tokio::spawn(text(client.get(detour.uri("/slow"))));
+    place.has_seen(1).await;
+    let next = tokio::spawn(text(client.get(detour.uri("/"))));
+    tokio::task::yield_now().await;
+    // While the next request waits for its own connection, that of the first becomes free.
+    place.go_on();
+    assert_eq!(slow.await.unwrap().unwrap(), "0");
+    assert_eq!(next.await.unwrap().unwrap(), "0");
+    go_on.notify_one();
+    eventually("the other is open", || place.is_open(1)).await;
+
+    rotate(&agent, &source).await;
+    eventually("the other is closed", || !place.is_open(1)).await;
+    assert_eq!(text(client.get(detour.uri("/"))).await.unwrap(), "2");
 }
 
 #[tokio::test]

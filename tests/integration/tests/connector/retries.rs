@@ -1,11 +1,15 @@
 //! What is sent twice, and what is not. The servers speak HTTP/2 by hand.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::Reason;
-use http::{Request, Response};
+use http::{Method, Request, Response};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use integration::frames::{PREFACE, frame, frames, kind};
 use integration::{SERVER, agent, source};
@@ -14,6 +18,7 @@ use spiffe_devkit::Agent;
 use spiffe_tls::ServerTls;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -91,6 +96,30 @@ impl Raw {
     }
 }
 
+/// Has room for one stream, and says goodbye in the way of a server that stops, once `waits` has told
+/// that another request waits for room. The stream that it has taken is answered at the end.
+async fn stops_while_one_waits(
+    tls: TlsStream<TcpStream>,
+    waits: Arc<Notify>,
+    goes_on: Arc<Notify>,
+) {
+    let mut builder = h2::server::Builder::new();
+    let builder = builder.max_concurrent_streams(1);
+    let mut connection = builder.handshake(tls).await.unwrap();
+    let (_, mut respond) = connection.accept().await.unwrap().unwrap();
+    let stopping = tokio::spawn(async move {
+        tokio::select! {
+            () = waits.notified() => connection.graceful_shutdown(),
+            other = connection.accept() => panic!("a second stream: {other:?}"),
+        }
+        assert!(connection.accept().await.is_none(), "it takes nothing more");
+    });
+    goes_on.notified().await;
+    let mut answer = respond.send_response(Response::new(()), false).unwrap();
+    answer.send_data(Bytes::from("the first"), true).unwrap();
+    stopping.await.unwrap();
+}
+
 fn post(uri: &http::Uri, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     Request::post(uri.clone())
         .body(Full::new(body.into()))
@@ -112,6 +141,59 @@ async fn what_a_goodbye_has_left_unprocessed_is_sent_again_with_its_body() {
     let answer = text(client.request(post(&uri, "an order"))).await;
     assert_eq!(answer.unwrap(), "an order");
     assert_eq!(seen.load(Ordering::SeqCst), 1);
+}
+
+/// Tells when the connection has taken the request: it then asks how long the body is.
+struct Telling(Full<Bytes>, Arc<Notify>);
+
+impl Body for Telling {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.1.notify_one();
+        self.0.size_hint()
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_room_at_a_goodbye_is_sent_elsewhere() {
+    let agent = agent().start().await.unwrap();
+    let connector = connector(&agent).await;
+    for (method, body) in [(Method::GET, ""), (Method::POST, "an order")] {
+        let (raw, uri) = Raw::open(&agent).await;
+        let (waits, goes_on) = (Arc::<Notify>::default(), Arc::<Notify>::default());
+        let seen = Arc::<AtomicUsize>::default();
+        let (told, told_to, counted) = (waits.clone(), goes_on.clone(), seen.clone());
+        tokio::spawn(async move {
+            tokio::spawn(stops_while_one_waits(raw.accept().await, told, told_to));
+            raw.refuses(0, counted, 0).await;
+        });
+        let client = connector.http_client();
+        let request = |body: &'static str, taken: Arc<Notify>| {
+            let request = Request::builder().method(method.clone()).uri(uri.clone());
+            request.body(Telling(body.into(), taken)).unwrap()
+        };
+        let taken = Arc::<Notify>::default();
+        let first = tokio::spawn(text(client.request(request(body, taken.clone()))));
+        taken.notified().await;
+        let second = text(client.request(request(body, waits))).await;
+        assert_eq!(second.unwrap(), body, "{method}");
+        assert_eq!(seen.load(Ordering::SeqCst), 1, "{method}");
+        goes_on.notify_one();
+        assert_eq!(first.await.unwrap().unwrap(), "the first", "{method}");
+    }
 }
 
 #[tokio::test]

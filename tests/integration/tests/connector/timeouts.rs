@@ -2,15 +2,15 @@ use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, StreamBody};
-use integration::agent;
+use integration::{agent, source};
 use spiffe_connector::HttpClient;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use crate::place::{BOTH, Client, PATIENCE, connector, server, text};
+use crate::place::{BOTH, Client, PATIENCE, Place, connector, server, text};
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -78,6 +78,64 @@ async fn a_call_ends_with_its_time_even_where_the_response_goes_on() {
         let begun = Instant::now();
         while begun.elapsed() < SHORT * 3 {
             body.frame().await.unwrap().expect("control");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_ends_with_its_time_even_where_the_next_piece_is_always_there() {
+    let agent = agent().start().await.unwrap();
+    for alpn in BOTH {
+        let source = source(&agent, "server", &[]).await;
+        let place = Place::serving(source, alpn, |_, _, _| {
+            let pieces = futures_util::stream::repeat(Ok::<_, Infallible>([0; 1024].as_slice()));
+            Box::pin(async move { Response::new(axum::body::Body::from_stream(pieces)) })
+        })
+        .await;
+        let connector = connector(&agent).await.overall_timeout(SHORT);
+        let client: Client = connector.http_client();
+        let mut body = client.get(place.uri("/")).await.unwrap().into_body();
+        let reading = async {
+            loop {
+                // Slower than what comes.
+                tokio::time::sleep(SHORT / 10).await;
+                if let Err(error) = body.frame().await.expect("it has no end") {
+                    return error;
+                }
+            }
+        };
+        let error = timeout(PATIENCE, reading).await.expect("it goes on");
+        assert!(error.to_string().contains("not finished"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn no_time_is_too_long() {
+    let agent = agent().start().await.unwrap();
+    let connector = connector(&agent).await;
+    let connector = connector
+        .dial_timeout(Duration::MAX)
+        .keep_alive(Duration::MAX)
+        .handshake_timeout(Duration::MAX)
+        .response_header_timeout(Duration::MAX)
+        .overall_timeout(Duration::MAX)
+        .idle_timeout(Duration::MAX)
+        .retire_after(Duration::MAX)
+        .max_age(Duration::MAX);
+    for alpn in BOTH {
+        let place = server(&agent, alpn).await;
+        let client: Client = connector.http_client();
+        for _ in 0..2 {
+            assert_eq!(
+                text(client.get(place.uri("/"))).await.unwrap(),
+                "0",
+                "{alpn}"
+            );
+        }
+        let client = connector.reqwest().unwrap().build().unwrap();
+        for _ in 0..2 {
+            let answer = client.get(place.uri("/").to_string()).send().await;
+            assert_eq!(answer.unwrap().text().await.unwrap(), "1", "{alpn}");
         }
     }
 }
