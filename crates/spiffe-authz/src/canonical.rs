@@ -339,9 +339,13 @@ fn check_authority<'a>(
 
 #[inline]
 fn names_one(authority: &[u8]) -> bool {
+    is_plain_name(without_port(authority)) || names_one_beyond_doubt(authority)
+}
+
+#[cold]
+fn names_one_beyond_doubt(authority: &[u8]) -> bool {
     let fits = |byte: &u8| AUTHORITY.get(usize::from(*byte)) == Some(&true);
-    is_plain_name(without_port(authority))
-        || (authority.iter().all(fits) && has_one_port_at_most(authority))
+    authority.iter().all(fits) && has_one_port_at_most(authority)
 }
 
 #[inline]
@@ -353,19 +357,14 @@ fn without_port(authority: &[u8]) -> &[u8] {
     left.strip_suffix(b":").unwrap_or(authority)
 }
 
-/// Whether letters, digits, `-`, `.` and `_` are all there is, as in almost every name and address.
+/// Whether letters, digits, `-`, `.` and `_` are all there is, as in almost every name and address. What
+/// is very short is looked at closer too.
 #[inline]
 fn is_plain_name(name: &[u8]) -> bool {
     match (name.last_chunk(), name.first_chunk(), name.last_chunk()) {
         (Some(last), ..) => name.as_chunks().0.iter().all(are_in_names) && are_in_names(last),
-        (None, Some(first), Some(last)) => {
-            let halves: [[u8; STEP / 2]; 2] = [*first, *last];
-            halves
-                .as_flattened()
-                .first_chunk()
-                .is_some_and(are_in_names)
-        }
-        _ => name.iter().all(|byte| is_in_names(*byte)),
+        (None, Some(first), Some(last)) => both_are_in_names(first, last),
+        _ => false,
     }
 }
 
@@ -373,6 +372,14 @@ fn is_plain_name(name: &[u8]) -> bool {
 #[inline(never)]
 fn are_in_names(step: &[u8; STEP]) -> bool {
     step.iter().fold(true, |all, byte| all & is_in_names(*byte))
+}
+
+#[inline(never)]
+fn both_are_in_names(first: &[u8; STEP / 2], last: &[u8; STEP / 2]) -> bool {
+    let both = first.iter().zip(last);
+    both.fold(true, |all, (one, other)| {
+        all & is_in_names(*one) & is_in_names(*other)
+    })
 }
 
 #[inline]

@@ -219,28 +219,30 @@ impl PeerIdentity {
 
     /// What a policy worked out for this peer before any other did, if it is of type `T`.
     ///
-    /// The slot spares a policy from resolving the same caller with every request. It holds what was
-    /// stored first and what was stored last; a policy stores its generation beside what it resolved.
+    /// Two slots spare policies from resolving the same caller with every request: this one is filled
+    /// once and for good, since most connections see one policy and reading what never changes is
+    /// cheapest. Whoever else has something to remember shares the other.
     #[inline]
     #[must_use]
     pub fn first_resolved<T: Any>(&self) -> Option<&T> {
-        // Most connections see one policy, and reading what never changes is cheapest.
         self.0.resolved.first.get()?.downcast_ref()
     }
 
-    /// What was worked out for this peer last, if that is not the first and is of type `T`.
+    /// The same; made now if nobody was before.
+    pub fn resolve_first<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
+        let first = &self.0.resolved.first;
+        first.get_or_init(|| Box::new(make())).downcast_ref()
+    }
+
+    /// What was stored for this peer last, if it is of type `T`.
     pub fn last_resolved<T: Any, R>(&self, find: impl FnOnce(&T) -> R) -> Option<R> {
         let last = self.0.resolved.last.load();
         last.as_ref()?.downcast_ref().map(find)
     }
 
-    /// Stores what a policy has worked out for this peer, beside what was stored first and in place of
-    /// all that was stored since.
-    pub fn set_resolved<T: Any + Send + Sync>(&self, value: T) {
-        let slot = &self.0.resolved;
-        if let Err(value) = slot.first.set(Box::new(value)) {
-            slot.last.store(Some(Arc::new(value)));
-        }
+    /// Stores what has been worked out for this peer in place of what was stored last.
+    pub fn set_last_resolved<T: Any + Send + Sync>(&self, value: T) {
+        self.0.resolved.last.store(Some(Arc::new(Box::new(value))));
     }
 }
 
@@ -381,20 +383,19 @@ mod tests {
     }
 
     #[test]
-    fn the_slot_holds_the_first_and_the_last_of_any_type() {
+    fn one_slot_is_filled_once_and_the_other_holds_what_came_last() {
         let (peer, _connection) = peer(SystemTime::now() + Duration::from_secs(60));
-        let all = |peer: &PeerIdentity| {
-            let first = peer.first_resolved().copied();
-            let last = peer.last_resolved(|value: &u32| *value);
-            [first, last].into_iter().flatten().collect::<Vec<_>>()
-        };
-        assert!(all(&peer).is_empty());
-        for (value, expected) in [(7_u32, vec![7]), (8, vec![7, 8]), (9, vec![7, 9])] {
-            peer.clone().set_resolved(value);
-            assert_eq!(all(&peer), expected);
+        assert_eq!(peer.first_resolved::<u32>(), None);
+        assert_eq!(peer.last_resolved(|value: &u32| *value), None);
+        for value in [7_u32, 8] {
+            assert_eq!(peer.clone().resolve_first(|| value), Some(&7));
+            assert_eq!(peer.first_resolved(), Some(&7_u32));
+            peer.clone().set_last_resolved(value);
+            assert_eq!(peer.last_resolved(|value: &u32| *value), Some(value));
         }
-        peer.set_resolved("a text");
-        assert_eq!(all(&peer), [7]);
+        assert_eq!(peer.resolve_first(|| "a text"), None, "of another type");
+        peer.set_last_resolved("a text");
+        assert_eq!(peer.last_resolved(|value: &u32| *value), None);
         assert_eq!(peer.last_resolved(|text: &&str| *text), Some("a text"));
     }
 }

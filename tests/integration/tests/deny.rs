@@ -81,7 +81,7 @@ async fn invariant_5_a_denied_caller_loses_its_connection_and_gets_no_other() {
     let agent = agent().start().await.unwrap();
     let server = Server::start(&agent, &["partner.test"]).await;
     let bystander = Caller::new(&agent, "other", &[], &server).await;
-    connection(&bystander).await.set_resolved("the first");
+    connection(&bystander).await.resolve_first(|| "the first");
 
     let own = Caller::new(&agent, "allowed", &[], &server).await;
     let foreign = Caller::new(&agent, "foreign", &["example.org"], &server).await;
@@ -146,7 +146,7 @@ async fn invariant_5_a_client_leaves_a_denied_server() {
     let server = Server::start(&agent, &[]).await;
     let mut caller = Caller::new(&agent, "allowed", &[], &server).await;
     let bystander = Caller::new(&agent, "other", &[], &server).await;
-    connection(&bystander).await.set_resolved("the first");
+    connection(&bystander).await.resolve_first(|| "the first");
     let [serial, key, _] = entries_of(&server.source);
     for entry in [
         SERVER,

@@ -228,7 +228,7 @@ fn agrees(contender: &mut Contender, policy: &[Grant], requests: &[Asked]) -> Re
 fn allocations(contender: &mut Contender) -> Result<f64, Failure> {
     const REQUESTS: usize = 16;
     let mut done = Ok(());
-    let counted = measure(|| done = decide(&mut *contender.engine, 0, REQUESTS));
+    let counted = measure(|| done = contender.engine.decide_in_turn(0, REQUESTS));
     done?;
     Ok(counted.count_total as f64 / REQUESTS as f64)
 }
@@ -238,9 +238,9 @@ fn times(contenders: &mut [Contender]) -> Result<Vec<f64>, Failure> {
     let mut rounds = Vec::new();
     for contender in contenders {
         let engine = &mut *contender.engine;
-        decide(engine, 0, FEWEST)?;
+        engine.decide_in_turn(0, FEWEST)?;
         let begun = thread_cpu();
-        decide(engine, 0, FEWEST)?;
+        engine.decide_in_turn(0, FEWEST)?;
         let each = (thread_cpu() - begun) / FEWEST as u32;
         let fits = ROUND.as_nanos() / each.as_nanos().max(1);
         // All requests or an even number of them, since allowed and denied ones take turns.
@@ -251,9 +251,9 @@ fn times(contenders: &mut [Contender]) -> Result<Vec<f64>, Failure> {
         let mut next = 0;
         rounds.push(move || {
             // Whoever was before has filled the processor's caches with its own.
-            decide(engine, next, decisions.min(2 * EACH))?;
+            engine.decide_in_turn(next, decisions.min(2 * EACH))?;
             let begun = thread_cpu();
-            decide(engine, next, decisions)?;
+            engine.decide_in_turn(next, decisions)?;
             let took = thread_cpu() - begun;
             next += decisions;
             Ok::<_, Failure>(took.as_secs_f64() * 1e9 / decisions as f64)
@@ -264,13 +264,6 @@ fn times(contenders: &mut [Contender]) -> Result<Vec<f64>, Failure> {
         .map(|round| round as &mut dyn FnMut() -> _)
         .collect();
     taking_turns(ROUNDS, &mut rounds)
-}
-
-fn decide(engine: &mut dyn Engine, first: usize, decisions: usize) -> Result<(), Failure> {
-    for number in first..first + decisions {
-        black_box(engine.decide(black_box(number % (2 * EACH)))?);
-    }
-    Ok(())
 }
 
 /// Instructions of a decision in the largest policy, beside those in the smallest.

@@ -12,6 +12,7 @@ pub mod ours;
 pub mod regorus;
 
 use std::error::Error;
+use std::hint::black_box;
 
 /// Why an engine does not decide.
 pub type Failure = Box<dyn Error + Send + Sync>;
@@ -33,6 +34,24 @@ pub trait Engine {
     ///
     /// Where the engine gives no answer.
     fn decide(&mut self, request: usize) -> Result<bool, Failure>;
+
+    /// Decides so many requests from that one on, which come in turns.
+    ///
+    /// # Errors
+    ///
+    /// Where the engine gives no answer.
+    fn decide_in_turn(&mut self, first: usize, decisions: usize) -> Result<(), Failure> {
+        let mut request = first % (2 * EACH);
+        for _ in 0..decisions {
+            black_box(self.decide(black_box(request))?);
+            request = if request + 1 == 2 * EACH {
+                0
+            } else {
+                request + 1
+            };
+        }
+        Ok(())
+    }
 }
 
 /// One rule of the policy: it allows a caller a method on a path.

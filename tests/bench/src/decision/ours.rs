@@ -82,7 +82,9 @@ impl WithRequests {
     fn allows(&self, request: usize) -> bool {
         let (request, caller) = &self.requests[request];
         let query = Query::new(request.method(), request.uri().path(), request.headers());
-        self.policy.decide(&query.verified_peer(caller)).is_allowed()
+        self.policy
+            .decide(&query.verified_peer(caller))
+            .is_allowed()
     }
 
     /// The same, of requests that hold their caller.

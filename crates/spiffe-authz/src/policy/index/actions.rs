@@ -70,7 +70,7 @@ pub(super) struct Found {
     pub(super) deny: RuleId,
     /// The first rule that allows for sure, if none denies.
     pub(super) allow: RuleId,
-    /// What has to be looked at, in the order of the file.
+    /// What has to be looked at, in no order.
     pub(super) open: SmallVec<[RuleId; 16]>,
 }
 
@@ -138,9 +138,6 @@ impl Actions {
             Some(all) => found.take_some(all, segments_of(path), &methods),
             None => self.visit(path, &methods, caller, found),
         }
-        if found.open.len() > 1 {
-            found.put_in_order();
-        }
     }
 
     #[cold]
@@ -195,8 +192,8 @@ impl Default for Found {
 }
 
 impl Found {
-    #[cold]
-    fn put_in_order(&mut self) {
+    /// Puts what has to be looked at in the order of the file.
+    pub(super) fn put_in_order(&mut self) {
         self.open.sort_unstable();
         self.open.dedup();
     }
@@ -246,8 +243,13 @@ impl Found {
         self.deny = self.deny.min(cell.deny);
         self.allow = self.allow.min(cell.allow);
         if !cell.open.is_empty() {
-            self.open.extend_from_slice(&cell.open);
+            self.take_open(&cell.open);
         }
+    }
+
+    #[cold]
+    fn take_open(&mut self, open: &[RuleId]) {
+        self.open.extend_from_slice(open);
     }
 }
 

@@ -55,9 +55,16 @@ pub(super) struct Subject<'q> {
     peer: Option<(String, String)>,
 }
 
-/// What a policy remembers of a peer, in the slot of its identity.
-#[derive(Debug, Clone)]
-struct Remembered(SmallVec<[(u64, Arc<Caller>); 1]>);
+/// What a policy has found out about a peer.
+#[derive(Debug)]
+struct Known {
+    generation: u64,
+    caller: Caller,
+}
+
+/// What policies remember of a peer whom another policy was the first to resolve.
+#[derive(Debug, Clone, Default)]
+struct Remembered(SmallVec<[Arc<Known>; 1]>);
 
 /// So many policies may remember one peer; more take turns.
 const REMEMBERED: usize = 4;
@@ -100,9 +107,7 @@ impl Index {
         let known = match query.peer {
             Peer::Nobody => Some(&self.nobody),
             Peer::Id(_) => None,
-            Peer::Verified(peer) => peer
-                .first_resolved()
-                .and_then(|first: &Remembered| first.get(self.generation)),
+            Peer::Verified(peer) => peer.first_resolved().and_then(|first| self.own(first)),
         };
         match known {
             Some(caller) => self.find(query, &target, caller),
@@ -120,6 +125,7 @@ impl Index {
             let shadow = self.has_shadow.then_some(outcome);
             return Ok(self.decision(query, outcome, shadow));
         }
+        found.put_in_order();
         let mut errors = Vec::new();
         let (enforced, shadow) = self.weigh(&found, query, target, caller, &mut errors)?;
         Ok(Decision {
@@ -224,34 +230,42 @@ impl Index {
         let Peer::Verified(peer) = query.peer else {
             return find(&self.callers.resolve(query.peer.id()));
         };
-        let remembered =
-            peer.last_resolved(|last: &Remembered| last.get(self.generation).map(find));
-        remembered
-            .flatten()
-            .unwrap_or_else(|| find(&self.resolve(peer)))
-    }
-
-    /// Finds out what is said of the peer with its first request, and remembers it for the rest.
-    #[cold]
-    fn resolve(&self, peer: &PeerIdentity) -> Arc<Caller> {
-        let caller = self.callers.resolve(Some(peer.spiffe_id()));
-        let caller = Arc::new(caller.with_shortlist(&self.actions));
-        let last = peer.last_resolved(|last: &Remembered| last.0.clone());
-        let mut known = last.unwrap_or_default();
-        if known.len() >= REMEMBERED {
-            known.remove(0);
+        if let Some(first) = peer.resolve_first(|| self.resolve(peer))
+            && let Some(caller) = self.own(first)
+        {
+            return find(caller);
         }
-        known.push((self.generation, caller.clone()));
-        peer.set_resolved(Remembered(known));
-        caller
+        let among = |last: &Remembered| last.0.iter().find_map(|known| self.own(known)).map(find);
+        let found = peer.last_resolved(among).flatten();
+        found.unwrap_or_else(|| find(&self.remember(peer).caller))
     }
-}
 
-impl Remembered {
+    /// The caller, if it is this policy that has resolved it.
     #[inline]
-    fn get(&self, generation: u64) -> Option<&Caller> {
-        let mut known = self.0.iter();
-        known.find_map(|(of, caller)| (*of == generation).then_some(&**caller))
+    fn own<'k>(&self, known: &'k Known) -> Option<&'k Caller> {
+        (known.generation == self.generation).then_some(&known.caller)
+    }
+
+    /// Finds out what is said of the peer.
+    fn resolve(&self, peer: &PeerIdentity) -> Known {
+        let caller = self.callers.resolve(Some(peer.spiffe_id()));
+        Known {
+            generation: self.generation,
+            caller: caller.with_shortlist(&self.actions),
+        }
+    }
+
+    /// The same, to be remembered beside what others have found out.
+    #[cold]
+    fn remember(&self, peer: &PeerIdentity) -> Arc<Known> {
+        let ours = Arc::new(self.resolve(peer));
+        let Remembered(mut all) = peer.last_resolved(Remembered::clone).unwrap_or_default();
+        if all.len() >= REMEMBERED {
+            all.remove(0);
+        }
+        all.push(ours.clone());
+        peer.set_last_resolved(Remembered(all));
+        ours
     }
 }
 
