@@ -29,6 +29,8 @@ pub(crate) struct Guarded {
     /// The retirement of a connection that has not had a request yet. A pool may have it that has
     /// never been shown it, and so cannot be told to let it go.
     unused: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Whether it has ended so.
+    is_over: bool,
     life: Life,
     _retirement: Retirement,
     _watch: TrustWatch,
@@ -92,17 +94,21 @@ impl Guarded {
             read_end: End::of(trust, expiry),
             write_end: End::of(trust, expiry),
             unused: Some(Box::pin(retired_unused(life.clone()))),
+            is_over: false,
             life,
             _retirement: retirement,
             _watch: watch,
         }
     }
 
-    fn poll_retired_unused(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.unused {
-            Some(retired) => retired.as_mut().poll(cx),
-            None => Poll::Pending,
+    fn is_retired_unused(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Some(retired) = &mut self.unused
+            && retired.as_mut().poll(cx).is_ready()
+        {
+            self.unused = None;
+            self.is_over = true;
         }
+        self.is_over
     }
 
     /// Nothing goes to a server whose identity has ended, and what has gone to it may be a request.
@@ -139,7 +145,7 @@ impl Read for Guarded {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.read_end.poll_trusted(cx)?;
-        if this.poll_retired_unused(cx).is_ready() {
+        if this.is_retired_unused(cx) {
             // An end that costs nobody anything: nothing has been sent.
             return Poll::Ready(Ok(()));
         }

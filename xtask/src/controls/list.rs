@@ -1,4 +1,5 @@
 mod bounds;
+mod connector;
 mod decisions;
 mod identity;
 mod policy;
@@ -10,10 +11,11 @@ mod withdrawal;
 use super::control::Control;
 
 /// Every control.
-pub(super) const ALL: [&[Control]; 8] = [
+pub(super) const ALL: [&[Control]; 9] = [
     &identity::CONTROLS,
     &trust::CONTROLS,
     &withdrawal::CONTROLS,
+    &connector::CONTROLS,
     &source::CONTROLS,
     &decisions::CONTROLS,
     &policy::CONTROLS,
