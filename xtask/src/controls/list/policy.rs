@@ -10,12 +10,15 @@ const INDEX: &str = "crates/spiffe-authz/src/policy/index/mod.rs";
 const INVENTORY: &str = "crates/spiffe-authz/src/inventory.rs";
 const LAYER: &str = "crates/spiffe-authz/src/guard/layer.rs";
 const LIVE: &str = "crates/spiffe-authz/src/policy/live.rs";
+const QUERY: &str = "crates/spiffe-authz/src/policy/query.rs";
 const RECORDED: &str = "crates/spiffe-authz/src/guard/recorded.rs";
 const RULES: &str = "crates/spiffe-authz/src/policy/index/rules.rs";
 const SERVICE: &str = "crates/spiffe-authz/src/guard/service.rs";
+const SHORTLIST: &str = "crates/spiffe-authz/src/policy/index/shortlist.rs";
 const SHARED: &str = "crates/spiffe-authz/src/guard/shared.rs";
 const USERS: &str = "crates/spiffe-authz/src/policy/users.rs";
 
+const AGREES: &str = "agreement::the_index_agrees_with_the_reference";
 const COVERED: &str =
     "effects::threats_37_a_route_that_nothing_speaks_of_does_not_start_and_is_denied";
 const ERRORS: &str =
@@ -23,7 +26,7 @@ const ERRORS: &str =
 const HEAD: &str = "paths::threats_20_head_goes_where_get_goes_and_never_the_reverse";
 const TOKENS: &str = "identity::threats_49_a_token_of_somebody_else_is_refused";
 
-pub(super) const CONTROLS: [Control; 25] = [
+pub(super) const CONTROLS: [Control; 27] = [
     Control {
         name: "condition-error-in-deny",
         invariant: 9,
@@ -105,14 +108,36 @@ pub(super) const CONTROLS: [Control; 25] = [
         without: "what one policy remembers of a peer is taken by the next one",
         edits: &[Edit {
             file: INDEX,
-            text: "known.find(|(of, _)| *of == self.generation)?;",
-            replacement: "known.next()?;",
+            text: "(known.generation == self.generation).then_some(&known.caller)",
+            replacement: "Some(&known.caller)",
         }],
         test: of_crate(
             "spiffe-authz",
             "threats",
             "reload::threats_57_what_one_policy_has_found_out_of_a_peer_is_nothing_to_another",
         ),
+    },
+    Control {
+        name: "further-than-the-pattern",
+        invariant: 9,
+        without: "a rule for a path speaks of what begins with it",
+        edits: &[Edit {
+            file: SHORTLIST,
+            text: "            Then::End => rest.is_empty(),",
+            replacement: "            Then::End => true,",
+        }],
+        test: of_crate("spiffe-authz", "reference", AGREES),
+    },
+    Control {
+        name: "more-than-a-segment",
+        invariant: 9,
+        without: "a capture takes several segments",
+        edits: &[Edit {
+            file: SHORTLIST,
+            text: "if !segment.contains(&b'/'))",
+            replacement: "if !segment.is_empty())",
+        }],
+        test: of_crate("spiffe-authz", "reference", AGREES),
     },
     Control {
         name: "head-beside-get",
@@ -160,9 +185,9 @@ pub(super) const CONTROLS: [Control; 25] = [
         invariant: 9,
         without: "`/orders/` is taken for `/orders` though nobody has asked for it",
         edits: &[Edit {
-            file: INDEX,
-            text: r#"            Some(path) if query.trailing_slash && !matches!(path, "" | "/") => path,"#,
-            replacement: r#"            Some(path) if !matches!(path, "" | "/") => path,"#,
+            file: QUERY,
+            text: "        if !self.trailing_slash {",
+            replacement: "        if false {",
         }],
         test: of_crate(
             "spiffe-authz",
