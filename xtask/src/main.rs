@@ -54,8 +54,8 @@ mod flags {
                 repeated name: String
             }
             /// Runs the load programs in tests/load, all of them or those that are named: rotation,
-            /// withdrawal, stalled handshakes, no file descriptors left, ends under load, and half an hour
-            /// of soak.
+            /// clients that rotate as well, withdrawal, stalled handshakes, no file descriptors left, ends
+            /// under load, and half an hour of soak.
             cmd load {
                 repeated name: String
                 /// Seconds, trials or rounds, whatever the program counts; what is usual unless given.
