@@ -244,6 +244,10 @@ fn what_is_looked_at_in_steps_is_seen_wherever_it_stands() {
             for (byte, fits) in [('/', false), (',', false), ('@', false), ('~', true)] {
                 let host = format!("{before}{byte}{after}");
                 assert_eq!(authority("/", &[&host]).is_none(), fits, "{host}");
+                let with_port = format!("{host}:8443");
+                assert_eq!(authority("/", &[&with_port]).is_none(), fits, "{with_port}");
+                let with_two = format!("{with_port}:1");
+                assert!(authority("/", &[&with_two]).is_some(), "{with_two}");
             }
         }
     }

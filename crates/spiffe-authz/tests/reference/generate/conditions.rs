@@ -118,7 +118,8 @@ fn about_text(scope: &Scope, random: &mut Random) -> Expression {
     let (text, likely) = known_text(scope, random);
     let mut literal = || {
         let word = match random.below(20) {
-            0 => random.one_of(ODD_WORDS),
+            // What no host can be is an error of the policy.
+            0 if !matches!(text, Term::Host) => random.one_of(ODD_WORDS),
             _ => random.one_of(likely),
         };
         Term::Text(word.to_owned())
