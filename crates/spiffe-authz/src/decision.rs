@@ -67,6 +67,11 @@ pub(crate) fn without_rule<B>(request: &Request<B>) -> Reason {
     }
 }
 
+/// Refuses a request whose caller has lost its identity since it was let in.
+pub(crate) fn refuse_ended<B>(request: &Request<B>) -> Refusal {
+    refuse(request, None, Place::default(), Reason::EndedIdentity)
+}
+
 /// Refuses a request that can be read in more than one way.
 pub(crate) fn refuse_not_canonical<B>(request: &Request<B>, why: NotCanonical) -> Refusal {
     refuse(request, None, Place::default(), Reason::NotCanonical(why))

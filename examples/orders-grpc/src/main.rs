@@ -51,7 +51,7 @@ async fn main() -> ExitCode {
 }
 
 fn routes() -> Result<bool, BoxError> {
-    let app = services::app()?;
+    let (app, _) = services::app()?;
     println!("{}", serde_json::to_string_pretty(app.inventory())?);
     Ok(true)
 }
@@ -70,10 +70,12 @@ async fn run() -> Result<bool, BoxError> {
     let source = workload(&agent, "orders").connect().await?;
     let listener = Acceptor::builder(source).bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
+    let (app, streams) = services::app()?;
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tonic::transport::Server::builder()
         .layer(PeerIdentityLayer::new())
-        .add_routes(services::app()?.into())
+        .layer(streams)
+        .add_routes(app.into())
         .serve_with_incoming_shutdown(listener.into_incoming(), async {
             let _ = stopped.await;
         });

@@ -1,8 +1,9 @@
 //! The services: one has its rules beside its methods, the other in the schema.
 
-use spiffe_authz::Policy;
 use spiffe_authz::axum::{GuardedService, Router, Rpcs};
 use spiffe_authz::grpc::peer;
+use spiffe_authz::guard::StreamsLayer;
+use spiffe_authz::{AuthzLayer, Policy};
 use tonic::{Request, Response, Status};
 
 use crate::BoxError;
@@ -28,19 +29,23 @@ mod rules {
     include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 }
 
-/// Everything that the server has, each with its rules. What is not named here is denied.
-pub(crate) fn app() -> Result<GuardedService, BoxError> {
+/// Everything that the server has, each with its rules, and what ends streams whose caller may go on no
+/// longer. What is not named here is denied.
+pub(crate) fn app() -> Result<(GuardedService, StreamsLayer), BoxError> {
     let policy = Policy::from_yaml(include_str!("../policy.yaml"))?;
+    let authz = AuthzLayer::new(policy)?;
     let (reporter, health) = tonic_health::server::health_reporter();
     drop(reporter);
-    Ok(Router::new()
+    let streams = authz.streams();
+    let app = Router::new()
         .authorized(Shop, OrdersServer::new)
         .grpc(StockServer::new(Shop), rules::STOCK)
         .grpc(
             health,
             Rpcs::new().authenticated("Check", "it says nothing but that the server runs"),
         )
-        .bind(policy)?)
+        .bind_with(authz)?;
+    Ok((app, streams))
 }
 
 struct Shop;

@@ -61,7 +61,8 @@
 //!
 //! A stream is decided on once, when it begins. To cut one when a reload, a withdrawal or an expiry ends its
 //! permission, put [`AuthzLayer::streams`](crate::AuthzLayer::streams) around the routes, from the layer that
-//! the router is [bound with](crate::axum::Router::bind_with).
+//! the router is [bound with](crate::axum::Router::bind_with), or
+//! [`StreamsLayer::without_policy`](crate::guard::StreamsLayer::without_policy) where there is none.
 //!
 //! # What the compiler cannot see
 //!

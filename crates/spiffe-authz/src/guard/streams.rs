@@ -15,6 +15,7 @@ use tower_service::Service;
 
 use super::provider::{BoxError, BoxFuture};
 use super::shared::{Guard, Scope};
+use crate::decision;
 use crate::policy::Replaced;
 use crate::refusal::Refusal;
 use crate::rule::Rule;
@@ -22,8 +23,8 @@ use crate::rule::Rule;
 /// Cuts answers that are still on their way when a new policy no longer allows them, or when the
 /// identity of the peer ends.
 ///
-/// Made by [`AuthzLayer::streams`](super::AuthzLayer::streams) and put outside that layer. Whenever
-/// the policy is replaced, or the identity expires or is withdrawn, each request that has no whole
+/// Made by [`AuthzLayer::streams`](super::AuthzLayer::streams) and put outside that layer, or
+/// [without a policy](Self::without_policy) around what has rules in code alone. Whenever the policy is replaced, or the identity expires or is withdrawn, each request that has no whole
 /// answer yet is decided again. Where the outcome is a refusal, a request without an answer gets it; a
 /// gRPC stream ends with `PERMISSION_DENIED` or `UNAUTHENTICATED`, any other body (that of gRPC-Web too,
 /// which carries its status in frames that an inner layer writes) with an error, which resets the stream
@@ -53,12 +54,26 @@ use crate::rule::Rule;
 #[derive(Clone)]
 #[must_use = "a layer cuts nothing until it is put around a service"]
 pub struct StreamsLayer {
-    guard: Arc<Guard>,
+    guard: Option<Arc<Guard>>,
 }
 
 impl StreamsLayer {
     pub(super) fn new(guard: Arc<Guard>) -> Self {
-        Self { guard }
+        Self { guard: Some(guard) }
+    }
+
+    /// Cuts answers when the identity of the peer ends, where rules in code decide alone.
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use spiffe_authz::guard::StreamsLayer;
+    /// use tower::Layer;
+    ///
+    /// let app = StreamsLayer::without_policy().layer(Router::<()>::new());
+    /// # let _ = app;
+    /// ```
+    pub fn without_policy() -> Self {
+        Self { guard: None }
     }
 }
 
@@ -83,7 +98,7 @@ impl<S> Layer<S> for StreamsLayer {
 #[derive(Clone)]
 pub struct Streams<S> {
     inner: S,
-    guard: Arc<Guard>,
+    guard: Option<Arc<Guard>>,
 }
 
 impl<S> Streams<S> {
@@ -108,7 +123,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let mut replaced = self.guard.replaced();
+        let mut replaced = self.guard.as_ref().and_then(|guard| guard.replaced());
         let peer: Option<PeerIdentity> = request.extensions().get().cloned();
         let can_end = replaced.is_some() || peer.is_some();
         let end = can_end.then(|| -> End {
@@ -119,8 +134,13 @@ where
             *head.uri_mut() = request.uri().clone();
             *head.headers_mut() = request.headers().clone();
             *head.extensions_mut() = request.extensions().clone();
+            let Some(guard) = self.guard.clone() else {
+                return Box::pin(async move {
+                    end_of(peer.as_ref()).await;
+                    decision::refuse_ended(&head)
+                });
+            };
             let (parts, ()) = head.into_parts();
-            let guard = self.guard.clone();
             Box::pin(async move {
                 loop {
                     tokio::select! {
