@@ -96,6 +96,7 @@ pub(crate) struct Ending {
 const CUT: u8 = 1;
 const GONE: u8 = 1 << 1;
 const LAST_ANSWER: u8 = 1 << 2;
+const SAID: u8 = 1 << 3;
 
 impl Ending {
     /// Says why the connection ends; who comes later is not heard.
@@ -175,6 +176,15 @@ impl Ending {
     #[inline]
     pub(crate) fn is_last_answer(&self) -> bool {
         self.has(LAST_ANSWER)
+    }
+
+    /// Everything has been said: the stream only waits for its peer to go.
+    pub(crate) fn set_said(&self) {
+        self.flags.fetch_or(SAID, Ordering::AcqRel);
+    }
+
+    pub(crate) fn is_said(&self) -> bool {
+        self.has(SAID)
     }
 
     /// When the grace is over; the first who asks sets it.

@@ -21,8 +21,8 @@ use crate::gathering::Gathering;
 use crate::pending::Eviction;
 use crate::stream::Stream;
 
-/// How long a refused client may take to read why.
-const LINGER: Duration = Duration::from_secs(1);
+/// How long whoever has been refused, or told goodbye, may take to read that.
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
 /// Shakes hands with clients: presents the own SVID, and takes no client without one.
 ///

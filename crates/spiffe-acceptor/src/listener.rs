@@ -33,6 +33,25 @@ pub struct Listener<I: Incoming = TcpListener> {
 
 type Accepted<I> = (Stream<<I as Incoming>::Io>, <I as Incoming>::Address);
 
+/// The handshakes that were under way when the last connection was taken.
+pub(crate) struct Begun<I: Incoming>(JoinSet<Finished<I>>);
+
+impl<I: Incoming> Begun<I> {
+    /// The next peer that has proved its identity; none when there is no other.
+    pub(crate) async fn next(&mut self) -> Option<Accepted<I>> {
+        while let Some(finished) = self.0.join_next().await {
+            if let Ok(Finished {
+                accepted: Some(accepted),
+                ..
+            }) = finished
+            {
+                return Some(accepted);
+            }
+        }
+        None
+    }
+}
+
 struct Finished<I: Incoming> {
     number: u64,
     accepted: Option<Accepted<I>>,
@@ -100,14 +119,9 @@ impl<I: Incoming> Listener<I> {
         }
     }
 
-    /// A peer whose handshake is done and who has not been handed out; does not wait for any.
-    pub(crate) fn finished(&mut self) -> Option<(Stream<I::Io>, I::Address)> {
-        while let Some(finished) = self.handshakes.try_join_next() {
-            if let Some(accepted) = self.ended(finished) {
-                return Some(accepted);
-            }
-        }
-        None
+    /// Takes no further connection, and gives those whose handshakes have begun.
+    pub(crate) fn close(self) -> Begun<I> {
+        Begun(self.handshakes)
     }
 
     fn ended(

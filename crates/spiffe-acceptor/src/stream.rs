@@ -1,18 +1,21 @@
 use std::fmt;
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, SystemTime};
 
 use spiffe_peer::{Connection, PeerIdentity};
 use spiffe_tls::{TrustWatch, rustls};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
 use crate::cut::Cut;
 use crate::ending::{Ending, Half, Reason};
 use crate::gathering::Gathering;
+use crate::handshake::LINGER;
 use crate::observe;
 
 /// An accepted connection: its peer is known, what it carries is plain text again.
@@ -35,9 +38,19 @@ pub struct Stream<IO: AsyncWrite + Unpin> {
     peer: Option<PeerIdentity>,
     cut: Cut,
     is_cut: bool,
+    lingers: Option<Box<Lingering>>,
     _watch: TrustWatch,
     own_end: Option<SystemTime>,
 }
+
+/// How long a peer that has been told goodbye has been taking to go.
+struct Lingering {
+    time: Pin<Box<Sleep>>,
+    unread: usize,
+}
+
+/// The most that is read of a peer that is to go. What is on its way is less; more is a flood.
+const MOST_UNREAD: usize = 1024 * 1024;
 
 /// What knows the peer of a connection. It lets the make-service for `axum::serve` work with any
 /// listener, also one that wraps ours.
@@ -72,6 +85,7 @@ impl<IO: AsyncWrite + Unpin> Stream<IO> {
             peer,
             cut,
             is_cut: false,
+            lingers: None,
             _watch: watch,
             own_end,
         }
@@ -125,6 +139,11 @@ impl<IO: AsyncWrite + Unpin> Stream<IO> {
         self.cut.leave_to_driver(grace);
     }
 
+    /// HTTP/1.1 has no goodbye that could be lost.
+    fn has_peer_to_wait_for(&self) -> bool {
+        self.is_http2() && !matches!(self.cut.ending().reason(), Reason::Peer | Reason::Error)
+    }
+
     fn end(&mut self) -> io::Error {
         if !self.is_cut {
             self.is_cut = true;
@@ -171,6 +190,33 @@ impl<IO: AsyncWrite + Unpin> Stream<IO> {
             self.cut.ending().because(Reason::Error);
         }
         polled
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Stream<IO> {
+    /// Waits a moment until the peer has gone, too. Closing a socket that still receives resets the
+    /// connection, and a reset overtakes the GOAWAY from which the peer learns what it may send again.
+    fn poll_peer_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let lingering = self.lingers.get_or_insert_with(|| {
+            self.cut.ending().set_said();
+            Box::new(Lingering {
+                time: Box::pin(sleep(LINGER)),
+                unread: 0,
+            })
+        });
+        if lingering.time.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut buf = [0; 1024];
+        while lingering.unread < MOST_UNREAD {
+            let mut buf = ReadBuf::new(&mut buf);
+            let io = Pin::new(self.tls.get_mut().0.get_mut());
+            match ready!(io.poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => lingering.unread += buf.filled().len(),
+                _ => break,
+            }
+        }
+        Poll::Ready(())
     }
 }
 
@@ -242,13 +288,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<IO> {
             this.end();
             return Poll::Ready(Ok(()));
         }
-        match Pin::new(&mut this.tls).poll_shutdown(cx) {
-            Poll::Pending if this.cut.poll_due(Half::Writer, cx).is_ready() => {
-                this.end();
-                Poll::Ready(Ok(()))
+        if this.lingers.is_none() {
+            match Pin::new(&mut this.tls).poll_shutdown(cx) {
+                Poll::Pending if this.cut.poll_due(Half::Writer, cx).is_ready() => {
+                    this.end();
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(Ok(())) if this.has_peer_to_wait_for() => {}
+                polled => return polled,
             }
-            polled => polled,
         }
+        this.poll_peer_gone(cx).map(Ok)
     }
 }
 

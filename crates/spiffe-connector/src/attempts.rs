@@ -10,7 +10,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{CaptureConnection, Connect, capture_connection};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::call_error::{CallError, CallFailure};
 use crate::http_client::BoxError;
@@ -23,6 +23,10 @@ const MAX_RETRIES: usize = 3;
 
 /// What a dial and a handshake may take together beyond their own timeouts.
 const LEAVE_BEHIND: Duration = Duration::from_secs(2);
+
+/// A connection that is closed leaves no request without a word, but one: hyper can lose what is handed
+/// to it in that very moment (hyper#4122). Silence for so long means that.
+const AFTERMATH: Duration = Duration::from_millis(500);
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
@@ -92,10 +96,8 @@ where
         retries += 1;
         tracing::debug!(target: "spiffe_connector", retries, %error, "a request was left unprocessed, and is sent again");
         // The pool may not have noticed yet.
-        if error.is_goodbye()
-            && let Some(life) = pooled(&captured)
-        {
-            life.retire();
+        if error.is_goodbye() || error.was_in_line() {
+            life::poison(&captured);
         }
     }
 }
@@ -143,15 +145,22 @@ where
     };
     // Learned before the response comes: a stream may last longer than the connection may.
     pooled(captured);
-    let response = match (early, limits.head) {
-        (Some(response), _) => response,
-        (None, None) => response.await,
-        (None, Some(head)) => tokio::select! {
+    let overdue = async {
+        match limits.head {
+            Some(head) => {
+                overdue(sent, Instant::now(), head).await;
+                CallFailure::NoHead(head)
+            }
+            None => std::future::pending().await,
+        }
+    };
+    let response = match early {
+        Some(response) => response,
+        None => tokio::select! {
             biased;
             response = &mut response => response,
-            () = overdue(sent, Instant::now(), head) => {
-                return Err(CallFailure::NoHead(head).into());
-            }
+            failure = overdue => return Err(failure.into()),
+            () = lost(captured) => return Err(CallFailure::Lost.into()),
         },
     };
     let mut response = response.map_err(CallFailure::Client)?;
@@ -177,9 +186,138 @@ async fn overdue<B>(sent: &Again<B>, connected: Instant, head: Duration) {
     }
 }
 
+/// Resolves once the connection that a request was given to is closed, and has left the request
+/// without a word. The pool may have given the request to another meanwhile.
+async fn lost(captured: &CaptureConnection) {
+    let Some(mut life) = pooled(captured) else {
+        return std::future::pending().await;
+    };
+    loop {
+        life.closed().await;
+        sleep(AFTERMATH).await;
+        match pooled(captured) {
+            Some(other) if !other.is(&life) => life = other,
+            _ => return,
+        }
+    }
+}
+
 /// The life of the connection that a request was given to, which learns of its pool by the first.
 fn pooled(captured: &CaptureConnection) -> Option<Life> {
     let life = captured.connection_metadata().as_ref().and_then(life::of)?;
     life.is_pooled_as(captured);
     Some(life)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
+    use std::task::{Context, Poll};
+
+    use http_body_util::Full;
+    use hyper::rt::Executor;
+    use hyper_util::client::legacy::connect::{Connected, Connection};
+    use hyper_util::rt::TokioIo;
+    use tokio::io::DuplexStream;
+    use tower_service::Service;
+
+    use super::*;
+
+    type Boxed = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    struct Pipe {
+        guarded: TokioIo<DuplexStream>,
+        life: Life,
+    }
+
+    crate::guarded::reads_and_writes!(Pipe);
+
+    impl Connection for Pipe {
+        fn connected(&self) -> Connected {
+            let connected = Connected::new().extra(self.life.clone());
+            connected.negotiated_h2()
+        }
+    }
+
+    impl Drop for Pipe {
+        fn drop(&mut self) {
+            self.life.close();
+        }
+    }
+
+    /// Connects to a server that closes its first connection, and answers on the others.
+    #[derive(Clone, Default)]
+    struct Pipes(Arc<AtomicUsize>);
+
+    impl Service<Uri> for Pipes {
+        type Response = Pipe;
+        type Error = std::io::Error;
+        type Future = std::future::Ready<std::io::Result<Pipe>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Uri) -> Self::Future {
+            let (near, far) = tokio::io::duplex(64 * 1024);
+            let is_first = self.0.fetch_add(1, Ordering::SeqCst) == 0;
+            tokio::spawn(async move {
+                let mut connection = h2::server::handshake(far).await.unwrap();
+                if is_first {
+                    return;
+                }
+                while let Some(Ok((_, mut respond))) = connection.accept().await {
+                    respond.send_response(Response::new(()), true).unwrap();
+                }
+            });
+            std::future::ready(Ok(Pipe {
+                guarded: TokioIo::new(near),
+                life: Life::new(),
+            }))
+        }
+    }
+
+    /// Never comes to the task that hands requests to the first connection: so it is with one that is
+    /// handed over while that task ends.
+    #[derive(Clone, Default)]
+    struct LosesRequests(Arc<Mutex<Vec<Boxed>>>);
+
+    impl Executor<Boxed> for LosesRequests {
+        fn execute(&self, task: Boxed) {
+            const HANDS_REQUESTS_OVER: usize = 1;
+            let mut kept = self.0.lock().unwrap();
+            if kept.len() == HANDS_REQUESTS_OVER {
+                kept.push(task);
+                return;
+            }
+            kept.push(Box::pin(std::future::ready(())));
+            tokio::spawn(task);
+        }
+    }
+
+    async fn call_that_is_lost(method: http::Method, body: &'static str) -> (bool, usize) {
+        let pipes = Pipes::default();
+        let mut builder = Client::builder(LosesRequests::default());
+        let client = builder.http2_only(true).build(pipes.clone());
+        let request = Request::builder().method(method).uri("https://server/");
+        let request = request.body(Full::new(Bytes::from(body))).unwrap();
+        let limits = Limits {
+            connection: Duration::from_secs(60),
+            head: None,
+            overall: None,
+        };
+        let called = timeout(FAR, call(&client, request, limits));
+        let called = called.await.expect("it does not wait for ever");
+        (called.is_ok(), pipes.0.load(Ordering::SeqCst))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_its_connection_has_lost_is_sent_on_another() {
+        use http::Method;
+        assert_eq!(call_that_is_lost(Method::GET, "").await, (true, 2));
+        assert_eq!(call_that_is_lost(Method::POST, "order").await, (true, 2));
+        // Nobody can tell whether the server has had it.
+        assert_eq!(call_that_is_lost(Method::POST, "").await, (false, 1));
+    }
 }

@@ -25,6 +25,8 @@ pub(crate) enum CallFailure {
     NoConnection(Duration),
     NoHead(Duration),
     Overall(Duration),
+    /// The connection is closed, and has said nothing of the request.
+    Lost,
 }
 
 impl From<CallFailure> for CallError {
@@ -39,7 +41,7 @@ impl CallError {
     pub fn is_timeout(&self) -> bool {
         match self.0 {
             CallFailure::NoConnection(_) | CallFailure::NoHead(_) | CallFailure::Overall(_) => true,
-            CallFailure::Client(_) | CallFailure::Body(_) => {
+            CallFailure::Client(_) | CallFailure::Body(_) | CallFailure::Lost => {
                 self.connect().is_some_and(ConnectError::is_timeout)
             }
         }
@@ -85,11 +87,13 @@ impl CallError {
         error.is_connect() && self.connect().is_none()
     }
 
-    /// Whether the request waited for the server to have room for it when the connection was closed to
-    /// new requests.
+    /// Whether the request waited for the connection to take it, or for the server to have room for it,
+    /// when the connection was closed to new requests.
     pub(crate) fn was_in_line(&self) -> bool {
-        let CallFailure::Client(error) = &self.0 else {
-            return false;
+        let error = match &self.0 {
+            CallFailure::Lost => return true,
+            CallFailure::Client(error) => error,
+            _ => return false,
         };
         // hyper drops it, and lays it to its user. The user's other faults come before anything is
         // sent, or once something of the body is gone.
@@ -123,6 +127,9 @@ impl fmt::Display for CallError {
             CallFailure::NoConnection(after) => write!(f, "no connection within {after:?}"),
             CallFailure::NoHead(after) => write!(f, "no head of a response within {after:?}"),
             CallFailure::Overall(after) => write!(f, "the call was not finished within {after:?}"),
+            CallFailure::Lost => {
+                f.write_str("the connection was closed without a word of the request")
+            }
         }
     }
 }
@@ -132,7 +139,10 @@ impl Error for CallError {
         match &self.0 {
             CallFailure::Client(error) => Some(error),
             CallFailure::Body(error) => Some(error),
-            CallFailure::NoConnection(_) | CallFailure::NoHead(_) | CallFailure::Overall(_) => None,
+            CallFailure::NoConnection(_)
+            | CallFailure::NoHead(_)
+            | CallFailure::Overall(_)
+            | CallFailure::Lost => None,
         }
     }
 }

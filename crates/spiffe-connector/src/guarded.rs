@@ -31,6 +31,9 @@ pub(crate) struct Guarded {
     unused: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Whether it has ended so.
     is_over: bool,
+    /// Whether the server takes nothing more. What it has said before, and which of the requests it has
+    /// left unprocessed, is still to be read.
+    is_deaf: bool,
     life: Life,
     _retirement: Retirement,
     _watch: TrustWatch,
@@ -95,6 +98,7 @@ impl Guarded {
             write_end: End::of(trust, expiry),
             unused: Some(Box::pin(retired_unused(life.clone()))),
             is_over: false,
+            is_deaf: false,
             life,
             _retirement: retirement,
             _watch: watch,
@@ -115,6 +119,30 @@ impl Guarded {
     fn poll_writable(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.unused = None;
         self.write_end.poll_trusted(cx)
+    }
+
+    /// What is written to a server that is gone is lost, as it was on the way to it: how the connection
+    /// ends is for the reader to find out, who reaches its end now.
+    fn poll_sent<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        send: impl FnOnce(
+            Pin<&mut TokioIo<TlsStream<TcpStream>>>,
+            &mut Context<'_>,
+        ) -> Poll<io::Result<T>>,
+        unsent: T,
+    ) -> Poll<io::Result<T>> {
+        if self.is_deaf {
+            return Poll::Ready(Ok(unsent));
+        }
+        match send(Pin::new(&mut self.io), cx) {
+            Poll::Ready(Err(error)) if is_gone(&error) => {
+                self.is_deaf = true;
+                self.life.retire();
+                Poll::Ready(Ok(unsent))
+            }
+            polled => polled.map_err(keep_refusal),
+        }
     }
 
     pub(crate) fn is_http2(&self) -> bool {
@@ -163,9 +191,7 @@ impl Write for Guarded {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.poll_writable(cx)?;
-        Pin::new(&mut this.io)
-            .poll_write(cx, buf)
-            .map_err(keep_refusal)
+        this.poll_sent(cx, |io, cx| io.poll_write(cx, buf), buf.len())
     }
 
     fn poll_write_vectored(
@@ -175,9 +201,8 @@ impl Write for Guarded {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.poll_writable(cx)?;
-        Pin::new(&mut this.io)
-            .poll_write_vectored(cx, bufs)
-            .map_err(keep_refusal)
+        let all = bufs.iter().map(|buf| buf.len()).sum();
+        this.poll_sent(cx, |io, cx| io.poll_write_vectored(cx, bufs), all)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -185,16 +210,19 @@ impl Write for Guarded {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io)
-            .poll_flush(cx)
-            .map_err(keep_refusal)
+        self.get_mut().poll_sent(cx, Write::poll_flush, ())
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io)
-            .poll_shutdown(cx)
-            .map_err(keep_refusal)
+        self.get_mut().poll_sent(cx, Write::poll_shutdown, ())
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
 }
 
 impl fmt::Debug for Guarded {

@@ -34,7 +34,7 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// A request that the server has left unprocessed, by HTTP/2's GOAWAY or REFUSED_STREAM, is sent
 /// again up to three times, as long as no more than 128 KiB of its body, in no more than 1024 pieces,
-/// are gone. So is one that waited for a free stream when the connection was closed to new ones,
+/// are gone. So is one that waited for its turn or for a free stream when the connection was closed,
 /// where its method is idempotent or nothing of its body is gone: in the worst case the server has
 /// had its head twice. Nothing else is sent twice, and no redirect is followed.
 ///

@@ -22,6 +22,7 @@ pub(crate) struct Life(Arc<State>);
 struct State {
     retired: AtomicBool,
     now_retired: Notify,
+    now_closed: Notify,
     pooled: Mutex<Pooled>,
 }
 
@@ -39,6 +40,7 @@ impl Life {
         Self(Arc::new(State {
             retired: AtomicBool::new(false),
             now_retired: Notify::new(),
+            now_closed: Notify::new(),
             pooled: Mutex::new(Pooled::Unknown),
         }))
     }
@@ -81,6 +83,20 @@ impl Life {
     /// Ends with the connection.
     pub(crate) fn close(&self) {
         *self.pooled() = Pooled::Closed;
+        self.0.now_closed.notify_waiters();
+    }
+
+    /// Resolves once the connection is closed.
+    pub(crate) async fn closed(&self) {
+        let now_closed = self.0.now_closed.notified();
+        let is_closed = matches!(*self.pooled(), Pooled::Closed);
+        if !is_closed {
+            now_closed.await;
+        }
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     fn pooled(&self) -> MutexGuard<'_, Pooled> {
@@ -89,7 +105,8 @@ impl Life {
     }
 }
 
-fn poison(pooled: &CaptureConnection) {
+/// Tells the pool to give the connection to nobody any more.
+pub(crate) fn poison(pooled: &CaptureConnection) {
     if let Some(connected) = pooled.connection_metadata().as_ref() {
         connected.poison();
     }

@@ -1,5 +1,5 @@
-//! A connection that comes for one answer, or goes on as something else: everything that is written
-//! arrives, whatever the request, the application and the peer's pace are like.
+//! A connection that comes for one answer, goes on as something else, or is told goodbye: everything
+//! that is written arrives, whatever the request, the application and the peer's pace are like.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,12 +25,15 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming as RequestBody;
 use hyper_util::rt::TokioIo;
 use integration::client::{Dialer, read_until};
+use integration::frames::{ACK, END_HEADERS, END_STREAM, PREFACE, frame, frames, get_root, kind};
 use integration::{agent, listen, source};
-use spiffe_acceptor::{Acceptor, Incoming, serve};
+use spiffe_acceptor::{Acceptor, Incoming, ServeError, serve};
+use spiffe_devkit::Agent;
 use tokio::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, ReadHalf, WriteHalf,
 };
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::task::coop::unconstrained;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -455,4 +458,127 @@ async fn both_halves_of_an_upgraded_connection_end_in_their_own_tasks() {
     let error = in_time("the end of the server", server).await.unwrap();
     let error = error.expect_err("a connection was cut");
     assert_eq!(error.connections_cut(), 1);
+}
+
+/// A server over pipes, and how it is stopped.
+async fn over_pipes(
+    agent: &Agent,
+) -> (
+    mpsc::Sender<DuplexStream>,
+    oneshot::Sender<()>,
+    JoinHandle<Result<(), ServeError>>,
+) {
+    let (pipes, receiver) = mpsc::channel(1);
+    let acceptor = Acceptor::builder(source(agent, "server", &[]).await);
+    let listener = acceptor.listen(Pipes(receiver)).unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let server = serve(listener, Router::new().route("/", any(async || "whole")))
+        .with_graceful_shutdown(async {
+            let _ = stopped.await;
+        });
+    (pipes, stop, tokio::spawn(server.into_future()))
+}
+
+/// Reads whole frames until there is one of this kind; gives its payload.
+async fn frame_of<IO: AsyncRead + Unpin>(io: &mut IO, read: &mut Vec<u8>, of: u8) -> Vec<u8> {
+    loop {
+        let found = frames(read).into_iter().find(|(kind, ..)| *kind == of);
+        if let Some((.., payload)) = found {
+            return payload.to_vec();
+        }
+        assert_ne!(in_time("a frame", io.read_buf(read)).await.unwrap(), 0);
+    }
+}
+
+fn request(stream: u32) -> Vec<u8> {
+    frame(kind::HEADERS, END_HEADERS | END_STREAM, stream, &get_root())
+}
+
+/// Where a socket is closed that still receives, the reset overtakes the goodbye.
+#[tokio::test]
+async fn a_goodbye_arrives_although_its_peer_goes_on_sending() {
+    let agent = agent().start().await.unwrap();
+    let dialer = Dialer::new(&agent, "allowed").await;
+    let (pipes, stop, server) = over_pipes(&agent).await;
+    let (near, far) = tokio::io::duplex(1024);
+    pipes.send(far).await.unwrap();
+    let mut io = dialer.over(near, "h2").await.unwrap();
+    let settings = frame(kind::SETTINGS, 0, 0, &[]);
+    let hello = [PREFACE, &settings, &request(1)].concat();
+    io.write_all(&hello).await.unwrap();
+    let mut read = Vec::new();
+    frame_of(&mut io, &mut read, kind::HEADERS).await;
+    stop.send(()).unwrap();
+    let ping = frame_of(&mut io, &mut read, kind::PING).await;
+    // It has noticed nothing yet, and asks for more.
+    let more = frame(kind::PING, ACK, 0, &ping);
+    io.write_all(&more).await.unwrap();
+    let mut rest = Vec::new();
+    in_time("an end", io.read_to_end(&mut rest)).await.unwrap();
+    read.extend(rest);
+    let mut goodbyes = frames(&read)
+        .into_iter()
+        .filter(|(kind, ..)| *kind == kind::GOAWAY);
+    let (.., last) = goodbyes.next_back().unwrap();
+    assert_eq!(last[..4], [0, 0, 0, 1], "the last that was taken");
+    let late: Vec<u8> = (3..200).step_by(2).flat_map(request).collect();
+    in_time("somebody who reads", io.write_all(&late))
+        .await
+        .unwrap();
+    // And once it has gone, nobody waits any more.
+    drop(io);
+    let stopped = in_time("the server's end", server).await;
+    stopped.unwrap().unwrap();
+}
+
+/// Hands on what comes from the server, and the first that comes from the client. The rest of it waits
+/// for `go_on`.
+async fn held_back(
+    client: DuplexStream,
+    server: DuplexStream,
+    reached: oneshot::Sender<()>,
+    go_on: oneshot::Receiver<()>,
+) {
+    let (mut from_client, mut to_client) = tokio::io::split(client);
+    let (mut from_server, mut to_server) = tokio::io::split(server);
+    let onwards = async {
+        let mut first = vec![0; 16 * 1024];
+        let read = from_client.read(&mut first).await.unwrap();
+        to_server.write_all(&first[..read]).await.unwrap();
+        let read = from_client.read(&mut first).await.unwrap();
+        reached.send(()).unwrap();
+        go_on.await.unwrap();
+        to_server.write_all(&first[..read]).await.unwrap();
+        tokio::io::copy(&mut from_client, &mut to_server).await
+    };
+    let back = tokio::io::copy(&mut from_server, &mut to_client);
+    let _ = tokio::join!(onwards, back);
+}
+
+#[tokio::test]
+async fn who_shakes_hands_when_the_server_stops_is_told_so_by_http() {
+    let agent = agent().start().await.unwrap();
+    let dialer = Dialer::new(&agent, "allowed").await;
+    let (pipes, stop, server) = over_pipes(&agent).await;
+    let (near, client) = tokio::io::duplex(16 * 1024);
+    let (far, accepted) = tokio::io::duplex(16 * 1024);
+    let ((reached, has_reached), (go_on, goes_on)) = (oneshot::channel(), oneshot::channel());
+    tokio::spawn(held_back(client, far, reached, goes_on));
+    pipes.send(accepted).await.unwrap();
+    let client = tokio::spawn(async move {
+        let mut io = dialer.over(near, "h2").await?;
+        let settings = frame(kind::SETTINGS, 0, 0, &[]);
+        let hello = [PREFACE, &settings, &request(1)].concat();
+        io.write_all(&hello).await?;
+        let mut read = Vec::new();
+        frame_of(&mut io, &mut read, kind::GOAWAY).await;
+        io::Result::Ok(())
+    });
+    in_time("the client's proof", has_reached).await.unwrap();
+    stop.send(()).unwrap();
+    in_time("the end of the listener", pipes.closed()).await;
+    go_on.send(()).unwrap();
+    in_time("a goodbye", client).await.unwrap().unwrap();
+    let stopped = in_time("the server's end", server).await;
+    stopped.unwrap().unwrap();
 }

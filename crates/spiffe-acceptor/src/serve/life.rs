@@ -102,6 +102,7 @@ impl Life {
             Err(_) if self.activity.begun() == 0 => return Ok(End::Peaceful),
             Err(_) => match tokio::time::timeout(self.drain - first, connection.as_mut()).await {
                 Ok(finished) => finished,
+                Err(_) if self.ending.is_said() => return Ok(End::Peaceful),
                 Err(_) => return Ok(End::Cut),
             },
         };

@@ -20,6 +20,7 @@ use hyper::body::Incoming as RequestBody;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
@@ -193,12 +194,15 @@ where
                 }
             }
         }
-        // Who has finished the handshake may have sent a request already.
-        while let Some(accepted) = self.listener.finished() {
+        connections.stop();
+        // Who shakes hands may have sent a request already, and learns here that it is left unprocessed.
+        // One who takes long is not worth waiting for.
+        let mut begun = self.listener.close();
+        let until = Instant::now() + self.limits.drain.min(LEAVE_BEHIND);
+        while let Ok(Some(accepted)) = timeout_at(until, begun.next()).await {
             connections.serve(accepted, &self.app, None);
         }
-        drop(self.listener);
-        connections.end().await
+        connections.ended().await
     }
 }
 
@@ -276,12 +280,15 @@ impl Connections {
         });
     }
 
-    async fn end(self) -> Result<(), ServeError> {
-        let drain = self.limits.drain;
+    fn stop(&self) {
         self.stop.cancel();
+    }
+
+    async fn ended(self) -> Result<(), ServeError> {
+        let drain = self.limits.drain;
         self.open.close();
         // Each connection keeps the deadline itself; one that does not is left behind.
-        let _ = tokio::time::timeout(drain.saturating_add(LEAVE_BEHIND), self.open.wait()).await;
+        let _ = timeout(drain.saturating_add(LEAVE_BEHIND), self.open.wait()).await;
         match self.cut.load(Ordering::Relaxed) + self.open.len() {
             0 => Ok(()),
             cut => Err(ServeError { cut, after: drain }),

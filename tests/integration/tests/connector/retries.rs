@@ -11,6 +11,7 @@ use h2::Reason;
 use http::{Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
+use hyper_util::rt::TokioIo;
 use integration::frames::{PREFACE, frame, frames, kind};
 use integration::{SERVER, agent, source};
 use spiffe_connector::{Connector, Failure};
@@ -124,6 +125,35 @@ fn post(uri: &http::Uri, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     Request::post(uri.clone())
         .body(Full::new(body.into()))
         .unwrap()
+}
+
+#[tokio::test]
+async fn a_goodbye_is_read_although_nothing_can_be_sent_any_more() {
+    let agent = agent().start().await.unwrap();
+    let (raw, uri) = Raw::open(&agent).await;
+    let (leave, leaves) = tokio::sync::oneshot::channel();
+    let server = tokio::spawn(async move {
+        let mut tls = raw.accept().await;
+        let settings = frame(kind::SETTINGS, 0, 0, &[]);
+        tls.write_all(&settings).await.unwrap();
+        leaves.await.unwrap();
+        let goodbye = frame(kind::GOAWAY, 0, 0, &[0; 8]);
+        tls.write_all(&goodbye).await.unwrap();
+        tls.get_ref().0.set_zero_linger().unwrap();
+    });
+    let stream = connector(&agent).await.connect(&uri).await.unwrap();
+    let mut stream = TokioIo::new(stream);
+    leave.send(()).unwrap();
+    server.await.unwrap();
+    for _ in 0..3 {
+        stream.write_all(b"more").await.unwrap();
+        stream.flush().await.unwrap();
+    }
+    let mut read = Vec::new();
+    let end = stream.read_to_end(&mut read).await;
+    assert!(end.is_err(), "control: the server has reset the connection");
+    let last = frames(&read).into_iter().next_back();
+    assert_eq!(last.unwrap(), (kind::GOAWAY, 0, &[0; 8][..]));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Whom a client is connected to, for how long, and what it sends there (invariants 1, 4, 5, 7 and 9).
 
-use crate::controls::control::{Control, Edit, integration};
+use crate::controls::control::{Control, Edit, integration, unit};
 
 const ATTEMPTS: &str = "crates/spiffe-connector/src/attempts.rs";
 const CONNECTOR: &str = "crates/spiffe-connector/src/connector.rs";
@@ -9,7 +9,7 @@ const JWT: &str = "crates/spiffe-connector/src/jwt.rs";
 const LIFE: &str = "crates/spiffe-connector/src/life.rs";
 const SERVERS: &str = "crates/spiffe-connector/src/servers.rs";
 
-pub(super) const CONTROLS: [Control; 7] = [
+pub(super) const CONTROLS: [Control; 9] = [
     Control {
         name: "authority-not-in-the-map",
         invariant: 4,
@@ -92,6 +92,34 @@ pub(super) const CONTROLS: [Control; 7] = [
         test: integration(
             "connector",
             "grpc::a_call_that_gives_up_takes_no_other_with_it",
+        ),
+    },
+    Control {
+        name: "lost-with-its-connection",
+        invariant: 7,
+        without: "a call waits for ever for a connection that is closed",
+        edits: &[Edit {
+            file: ATTEMPTS,
+            text: "        life.closed().await;\n",
+            replacement: "        life.closed().await;\n        std::future::pending::<()>().await;\n",
+        }],
+        test: unit(
+            "spiffe-connector",
+            "attempts::tests::a_request_that_its_connection_has_lost_is_sent_on_another",
+        ),
+    },
+    Control {
+        name: "goodbye-unread",
+        invariant: 7,
+        without: "a client that can send nothing more does not read what its requests have come to",
+        edits: &[Edit {
+            file: GUARDED,
+            text: "            Poll::Ready(Err(error)) if is_gone(&error) => {",
+            replacement: "            Poll::Ready(Err(error)) if false && is_gone(&error) => {",
+        }],
+        test: integration(
+            "connector",
+            "retries::a_goodbye_is_read_although_nothing_can_be_sent_any_more",
         ),
     },
     Control {

@@ -8,7 +8,7 @@ const SWAP: &str = "                swap.send_replace(next.clone());";
 
 const OPEN_CONNECTIONS: &str = "invariant_5_trust_that_is_gone_is_gone_for_open_connections_too";
 
-pub(super) const CONTROLS: [Control; 27] = [
+pub(super) const CONTROLS: [Control; 29] = [
     Control {
         name: "remembered-for-ever",
         invariant: 5,
@@ -392,6 +392,34 @@ pub(super) const CONTROLS: [Control; 27] = [
         test: integration(
             "last_answers",
             "a_connection_that_is_upgraded_goes_on_although_it_said_close",
+        ),
+    },
+    Control {
+        name: "goodbye-overtaken",
+        invariant: 7,
+        without: "a socket is closed that still receives, and the reset overtakes the goodbye",
+        edits: &[Edit {
+            file: "crates/spiffe-acceptor/src/stream.rs",
+            text: "        self.is_http2() && !matches!",
+            replacement: "        false && !matches!",
+        }],
+        test: integration(
+            "last_answers",
+            "a_goodbye_arrives_although_its_peer_goes_on_sending",
+        ),
+    },
+    Control {
+        name: "handshakes-cut-at-stop",
+        invariant: 7,
+        without: "a server that stops cuts those off who shake hands",
+        edits: &[Edit {
+            file: "crates/spiffe-acceptor/src/serve/mod.rs",
+            text: "timeout_at(until, begun.next()).await",
+            replacement: "timeout_at(until, begun.next()).await.map(|begun| begun.filter(|_| false))",
+        }],
+        test: integration(
+            "last_answers",
+            "who_shakes_hands_when_the_server_stops_is_told_so_by_http",
         ),
     },
 ];
