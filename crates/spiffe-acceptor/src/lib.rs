@@ -55,7 +55,8 @@
 //! | a whole handshake | 10 s | long enough for a bad mobile line | [`AcceptorBuilder::handshake_timeout`] |
 //! | pending handshakes | 1024 | 8 to 20 KiB each; the oldest gives way | [`AcceptorBuilder::max_pending_handshakes`] |
 //! | … of one IPv4 address or IPv6 `/64` | 128 | an eighth of all; the oldest of the address gives way | [`AcceptorBuilder::max_pending_handshakes_per_address`] |
-//! | a refused client reading why | 1 s | a reset can overtake an alert | – |
+//! | a refused client reading why; an HTTP/2 peer reading a goodbye | 1 s, 1 MiB unread | a reset can overtake an alert, or the GOAWAY that says what may be sent again | – |
+//! | a handshake that is under way when the server stops | 1 s | its client may have sent a request already | – |
 //! | a stream whose peer is no longer trusted | 10 s | as `drain_within` | [`AcceptorBuilder::grace`] |
 //! | open connections | 10 000 | about 260 MiB of idle ones; at the limit none is accepted, only what has begun is finished | [`Serve::max_connections`] |
 //! | the first request; the head of one and the pause between two over HTTP/1.1 | 30 s | clients send them at once | [`Serve::header_timeout`] |
@@ -82,7 +83,10 @@
 //! | hyper by hand | [`Acceptor::accept_from`] and [`WithPeer`] |
 //!
 //! Connections come from any [`Incoming`]: TCP, Unix sockets, or what wraps one to read a PROXY
-//! header. gRPC and REST share a port: an axum router that is made of tonic's `Routes`.
+//! header. gRPC and REST share a port: an axum router that is made of tonic's `Routes`. The address of
+//! the other end is where axum and tonic look for it after `with_connect_info` and
+//! `with_tonic_connect_info` of [`Serve`], and `with_connect_info` of the make-service for
+//! `axum::serve`; tonic's own server has it anyway.
 //!
 //! # Features
 //!
@@ -135,7 +139,7 @@ mod tonic;
 mod with_peer;
 
 #[cfg(feature = "axum")]
-pub use self::axum::{MakeServiceWithPeer, ServeWithPeer};
+pub use self::axum::{MakeServiceWithConnectInfo, MakeServiceWithPeer, ServeWithPeer};
 #[cfg(feature = "axum-server")]
 pub use self::axum_server::AxumServerAcceptor;
 #[cfg(feature = "tonic")]

@@ -15,6 +15,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::routing::get;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
@@ -171,6 +172,43 @@ async fn rest_and_grpc_share_a_port() {
     let channel = channel(dialer.source.clone(), port).await;
     let said = grpc::once(channel).await.unwrap();
     assert!(said.starts_with(ALLOWED), "{said}");
+}
+
+/// Whether a handler learns the address of its caller.
+async fn says_where_from(dialer: &Dialer, port: u16, app: &str) {
+    let mut io = dialer.dial(port, "http/1.1").await.unwrap();
+    let from = io.get_ref().0.local_addr().unwrap().to_string();
+    ask(&mut io, "/").await.unwrap();
+    let answer = tokio::time::timeout(PATIENCE, read_until(&mut io, &from)).await;
+    assert!(answer.unwrap().is_ok(), "{app}");
+}
+
+#[tokio::test]
+async fn the_address_of_the_other_end_is_where_axum_and_tonic_look_for_it() {
+    let agent = agent().start().await.unwrap();
+    let dialer = Dialer::new(&agent, "allowed").await;
+    let from = async |_: PeerIdentity, ConnectInfo(from): ConnectInfo<SocketAddr>| from.to_string();
+    let routes = || tonic::service::Routes::new(Whoami).into_axum_router();
+    let app = || routes().route("/", get(from));
+
+    let (listener, port) = listen(&agent).await;
+    let server = serve(listener, app())
+        .with_connect_info()
+        .with_tonic_connect_info();
+    tokio::spawn(server.into_future());
+    says_where_from(&dialer, port, "serve").await;
+    let said = grpc::once(channel(dialer.source.clone(), port).await).await;
+    assert_eq!(said.unwrap(), format!("{ALLOWED} from Some(127.0.0.1)"));
+
+    let (listener, port) = listen(&agent).await;
+    let make = app().into_make_service_with_peer().with_connect_info();
+    tokio::spawn(axum::serve(listener, make).into_future());
+    says_where_from(&dialer, port, "axum::serve").await;
+
+    let (listener, port) = listen(&agent).await;
+    tokio::spawn(serve(listener, routes()).into_future());
+    let said = grpc::once(channel(dialer.source.clone(), port).await).await;
+    assert_eq!(said.unwrap(), format!("{ALLOWED} from None"), "control");
 }
 
 #[tokio::test]

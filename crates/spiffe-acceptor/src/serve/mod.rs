@@ -1,6 +1,7 @@
 //! Serves HTTP, and ends connections with the identities of their peers.
 
 mod activity;
+mod introduction;
 mod life;
 mod limits;
 mod requests;
@@ -29,6 +30,7 @@ use crate::error::ServeError;
 use crate::incoming::Incoming;
 use crate::listener::Listener;
 use crate::stream::Stream;
+use introduction::{Introduce, Introduction};
 use life::{BoxError, End, LEAVE_BEHIND, Life};
 use limits::Limits;
 use requests::Requests;
@@ -62,6 +64,7 @@ pub fn serve<S, I: Incoming>(listener: Listener<I>, app: S) -> Serve<S, I> {
         listener,
         app,
         shutdown: Box::pin(std::future::pending()),
+        introduces: Vec::new(),
         limits: Limits::default(),
     }
 }
@@ -78,6 +81,7 @@ pub struct Serve<S, I: Incoming = TcpListener> {
     listener: Listener<I>,
     app: S,
     shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
+    introduces: Vec<Introduce<I>>,
     limits: Limits,
 }
 
@@ -190,7 +194,8 @@ where
                 free = connections.place(), if place.is_none() => place = free,
                 // Whoever has finished the handshake is served, with or without a place.
                 accepted = self.listener.next(place.is_some()) => {
-                    connections.serve(accepted, &self.app, place.take());
+                    let introductions = introductions::<I>(&self.introduces, &accepted);
+                    connections.serve(accepted, introductions, &self.app, place.take());
                 }
             }
         }
@@ -200,10 +205,19 @@ where
         let mut begun = self.listener.close();
         let until = Instant::now() + self.limits.drain.min(LEAVE_BEHIND);
         while let Ok(Some(accepted)) = timeout_at(until, begun.next()).await {
-            connections.serve(accepted, &self.app, None);
+            let introductions = introductions::<I>(&self.introduces, &accepted);
+            connections.serve(accepted, introductions, &self.app, None);
         }
         connections.ended().await
     }
+}
+
+fn introductions<I: Incoming>(
+    introduces: &[Introduce<I>],
+    (stream, address): &(Stream<I::Io>, I::Address),
+) -> Box<[Introduction]> {
+    let introductions = introduces.iter();
+    introductions.map(|of| of(stream, address)).collect()
 }
 
 /// The open connections of a server.
@@ -243,6 +257,7 @@ impl Connections {
     fn serve<IO, A, S, B>(
         &self,
         (stream, address): (Stream<IO>, A),
+        introductions: Box<[Introduction]>,
         app: &S,
         place: Option<OwnedSemaphorePermit>,
     ) where
@@ -255,7 +270,13 @@ impl Connections {
         B::Error: Into<BoxError>,
     {
         let ending = stream.ending().clone();
-        let connection = serve_connection(stream, app.clone(), &self.limits, self.stop.clone());
+        let connection = serve_connection(
+            stream,
+            introductions,
+            app.clone(),
+            &self.limits,
+            self.stop.clone(),
+        );
         let (stop, cut) = (self.stop.clone(), self.cut.clone());
         self.open.spawn(async move {
             match connection.await {
@@ -301,6 +322,7 @@ type Driven = Pin<Box<dyn Future<Output = Result<End, BoxError>> + Send>>;
 /// Each protocol has a future of its own: a connection does not pay for the larger of the two.
 fn serve_connection<IO, S, B>(
     mut stream: Stream<IO>,
+    introductions: Box<[Introduction]>,
     app: S,
     limits: &Limits,
     stop: CancellationToken,
@@ -323,7 +345,7 @@ where
         stop,
     );
     let (peer, ending) = (stream.peer().cloned(), stream.ending().clone());
-    let service = Requests::new(app, peer, life.activity().clone(), ending);
+    let service = Requests::new(app, peer, introductions, life.activity().clone(), ending);
     let is_http2 = stream.is_http2();
     let io = TokioIo::new(stream);
     if is_http2 {

@@ -14,16 +14,17 @@ use spiffe_peer::PeerIdentity;
 use tower_service::Service;
 
 use super::activity::{Activity, InFlight};
+use super::introduction::Introduction;
 use super::life::BoxError;
 use crate::ending::Ending;
 use crate::with_peer::vouch;
 
 /// The application as the requests of one connection meet it: each carries the connection's peer and
 /// counts as in flight, and one whose handler panics is answered with 500.
-#[derive(Debug)]
 pub(super) struct Requests<S> {
     app: S,
     peer: Option<PeerIdentity>,
+    introductions: Box<[Introduction]>,
     activity: Arc<Activity>,
     ending: Arc<Ending>,
 }
@@ -32,12 +33,14 @@ impl<S> Requests<S> {
     pub(super) fn new(
         app: S,
         peer: Option<PeerIdentity>,
+        introductions: Box<[Introduction]>,
         activity: Arc<Activity>,
         ending: Arc<Ending>,
     ) -> Self {
         Self {
             app,
             peer,
+            introductions,
             activity,
             ending,
         }
@@ -75,7 +78,12 @@ where
         let may_upgrade =
             request.method() == Method::CONNECT && request.version() == Version::HTTP_2;
         let step = match vouch(&mut request, self.peer.as_ref()) {
-            Ok(()) => Step::begin(&self.app, request),
+            Ok(()) => {
+                for introduce in &self.introductions {
+                    introduce(request.extensions_mut());
+                }
+                Step::begin(&self.app, request)
+            }
             Err(refusal) => Step::known(Ok(refusal)),
         };
         Answer {
