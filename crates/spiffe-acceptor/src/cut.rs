@@ -104,6 +104,12 @@ impl Cut {
             .poll(cx)
     }
 
+    /// Whether somebody reads who is not this task: a socket wakes one reader alone.
+    pub(crate) fn is_read_elsewhere(&self, cx: &Context<'_>) -> bool {
+        let waker = self.reader.waker.as_ref();
+        waker.is_some_and(|reader| !reader.will_wake(cx.waker()))
+    }
+
     #[inline]
     fn waiter(&mut self, half: Half) -> &mut Waiter {
         match half {

@@ -140,8 +140,10 @@ impl<IO: AsyncWrite + Unpin> Stream<IO> {
     }
 
     /// HTTP/1.1 has no goodbye that could be lost.
-    fn has_peer_to_wait_for(&self) -> bool {
-        self.is_http2() && !matches!(self.cut.ending().reason(), Reason::Peer | Reason::Error)
+    fn has_peer_to_wait_for(&self, cx: &Context<'_>) -> bool {
+        self.is_http2()
+            && !matches!(self.cut.ending().reason(), Reason::Peer | Reason::Error)
+            && !self.cut.is_read_elsewhere(cx)
     }
 
     fn end(&mut self) -> io::Error {
@@ -230,6 +232,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<IO> {
         if this.cut.is_due() {
             return Poll::Ready(Err(this.end()));
         }
+        if this.lingers.is_some() {
+            // What has come since then is gone, and the rest makes no sense without it.
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let polled = Pin::new(&mut this.tls).poll_read(cx, buf);
         if matches!(polled, Poll::Ready(Ok(())) if buf.filled().len() == before && buf.remaining() > 0)
@@ -294,7 +300,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<IO> {
                     this.end();
                     return Poll::Ready(Ok(()));
                 }
-                Poll::Ready(Ok(())) if this.has_peer_to_wait_for() => {}
+                Poll::Ready(Ok(())) if this.has_peer_to_wait_for(cx) => {}
                 polled => return polled,
             }
         }

@@ -128,6 +128,7 @@ where
     B::Error: Into<BoxError>,
     C: Connect + Clone + Send + Sync + 'static,
 {
+    let is_idempotent = request.method().is_idempotent();
     let mut response = pin!(client.request(request));
     let connected = {
         let mut captured = captured.clone();
@@ -154,13 +155,22 @@ where
             None => std::future::pending().await,
         }
     };
+    // One that was never sent may wait for another connection, and its pool does not tell. Where it cannot be
+    // sent again, that has its time.
+    let patience = || {
+        if is_idempotent || sent.is_unsent() {
+            AFTERMATH
+        } else {
+            limits.connection
+        }
+    };
     let response = match early {
         Some(response) => response,
         None => tokio::select! {
             biased;
             response = &mut response => response,
             failure = overdue => return Err(failure.into()),
-            () = lost(captured) => return Err(CallFailure::Lost.into()),
+            () = lost(captured, patience) => return Err(CallFailure::Lost.into()),
         },
     };
     let mut response = response.map_err(CallFailure::Client)?;
@@ -188,13 +198,13 @@ async fn overdue<B>(sent: &Again<B>, connected: Instant, head: Duration) {
 
 /// Resolves once the connection that a request was given to is closed, and has left the request
 /// without a word. The pool may have given the request to another meanwhile.
-async fn lost(captured: &CaptureConnection) {
+async fn lost(captured: &CaptureConnection, patience: impl Fn() -> Duration) {
     let Some(mut life) = pooled(captured) else {
         return std::future::pending().await;
     };
     loop {
         life.closed().await;
-        sleep(AFTERMATH).await;
+        sleep(patience()).await;
         match pooled(captured) {
             Some(other) if !other.is(&life) => life = other,
             _ => return,
@@ -219,7 +229,7 @@ mod tests {
     use hyper::rt::Executor;
     use hyper_util::client::legacy::connect::{Connected, Connection};
     use hyper_util::rt::TokioIo;
-    use tokio::io::DuplexStream;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tower_service::Service;
 
     use super::*;
@@ -229,6 +239,7 @@ mod tests {
     struct Pipe {
         guarded: TokioIo<DuplexStream>,
         life: Life,
+        is_http2: bool,
     }
 
     crate::guarded::reads_and_writes!(Pipe);
@@ -236,7 +247,11 @@ mod tests {
     impl Connection for Pipe {
         fn connected(&self) -> Connected {
             let connected = Connected::new().extra(self.life.clone());
-            connected.negotiated_h2()
+            if self.is_http2 {
+                connected.negotiated_h2()
+            } else {
+                connected
+            }
         }
     }
 
@@ -274,6 +289,7 @@ mod tests {
             std::future::ready(Ok(Pipe {
                 guarded: TokioIo::new(near),
                 life: Life::new(),
+                is_http2: true,
             }))
         }
     }
@@ -310,6 +326,74 @@ mod tests {
         let called = timeout(FAR, call(&client, request, limits));
         let called = called.await.expect("it does not wait for ever");
         (called.is_ok(), pipes.0.load(Ordering::SeqCst))
+    }
+
+    /// Speaks HTTP/1.1, and leaves the other ends of its connections to the test. Each but the first takes
+    /// its time.
+    #[derive(Clone, Default)]
+    struct Slow(Arc<Mutex<Vec<DuplexStream>>>);
+
+    impl Slow {
+        /// Answers on the last connection, and gives its other end.
+        async fn answers(&self) -> DuplexStream {
+            sleep(Duration::from_millis(1)).await;
+            let mut end = self.0.lock().unwrap().pop().unwrap();
+            end.read_u8().await.unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+            end.write_all(answer).await.unwrap();
+            end
+        }
+    }
+
+    impl Service<Uri> for Slow {
+        type Response = Pipe;
+        type Error = std::io::Error;
+        type Future = std::pin::Pin<Box<dyn Future<Output = std::io::Result<Pipe>> + Send>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Uri) -> Self::Future {
+            let (near, far) = tokio::io::duplex(64 * 1024);
+            let mut ends = self.0.lock().unwrap();
+            ends.push(far);
+            let takes = if ends.len() == 1 { 0 } else { 4 };
+            Box::pin(async move {
+                sleep(AFTERMATH * takes).await;
+                Ok(Pipe {
+                    guarded: TokioIo::new(near),
+                    life: Life::new(),
+                    is_http2: false,
+                })
+            })
+        }
+    }
+
+    /// The pool notices that a connection is gone, and makes another.
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_was_never_sent_waits_for_another_connection() {
+        let slow = Slow::default();
+        let client = Client::builder(hyper_util::rt::TokioExecutor::new()).build(slow.clone());
+        let limits = Limits {
+            connection: Duration::from_secs(60),
+            head: None,
+            overall: None,
+        };
+        let post = || {
+            let request = Request::post("https://server/");
+            let request = request.body(Full::new(Bytes::new())).unwrap();
+            timeout(FAR, call(&client, request, limits))
+        };
+        let (called, first) = tokio::join!(post(), slow.answers());
+        called.unwrap().unwrap();
+        sleep(Duration::from_millis(1)).await;
+        let (unused, _) = tokio::io::duplex(1);
+        slow.0.lock().unwrap().push(unused);
+        // It is idle, and closed before its client can notice.
+        drop(first);
+        let (called, _second) = tokio::join!(post(), slow.answers());
+        called.unwrap().unwrap();
     }
 
     #[tokio::test(start_paused = true)]

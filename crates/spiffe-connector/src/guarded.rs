@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use spiffe_peer::Connection;
 use spiffe_tls::TrustWatch;
 use tokio::net::TcpStream;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_rustls::client::TlsStream;
 
 use crate::failure::keep_refusal;
@@ -19,6 +19,10 @@ use crate::life::{Life, Retirement};
 
 /// A connection that is older, and still has had no request, was made for one that found another.
 const ABOUT_TO_BE_USED: Duration = Duration::from_secs(2);
+
+/// How long what is written to a server that takes nothing more passes for sent: whoever reads has come
+/// to the end by then. Whoever does not must not write for ever.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A TLS connection that ends when the trust in its server does, and that its pool is told to give
 /// no more requests to before that.
@@ -31,9 +35,9 @@ pub(crate) struct Guarded {
     unused: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Whether it has ended so.
     is_over: bool,
-    /// Whether the server takes nothing more. What it has said before, and which of the requests it has
+    /// Since when the server takes nothing more. What it has said before, and which of the requests it has
     /// left unprocessed, is still to be read.
-    is_deaf: bool,
+    deaf_since: Option<Instant>,
     life: Life,
     _retirement: Retirement,
     _watch: TrustWatch,
@@ -98,7 +102,7 @@ impl Guarded {
             write_end: End::of(trust, expiry),
             unused: Some(Box::pin(retired_unused(life.clone()))),
             is_over: false,
-            is_deaf: false,
+            deaf_since: None,
             life,
             _retirement: retirement,
             _watch: watch,
@@ -132,12 +136,16 @@ impl Guarded {
         ) -> Poll<io::Result<T>>,
         unsent: T,
     ) -> Poll<io::Result<T>> {
-        if self.is_deaf {
-            return Poll::Ready(Ok(unsent));
+        if let Some(since) = self.deaf_since {
+            return Poll::Ready(if since.elapsed() < LAST_WORDS {
+                Ok(unsent)
+            } else {
+                Err(io::ErrorKind::BrokenPipe.into())
+            });
         }
         match send(Pin::new(&mut self.io), cx) {
             Poll::Ready(Err(error)) if is_gone(&error) => {
-                self.is_deaf = true;
+                self.deaf_since = Some(Instant::now());
                 self.life.retire();
                 Poll::Ready(Ok(unsent))
             }

@@ -27,7 +27,7 @@ use hyper_util::rt::TokioIo;
 use integration::client::{Dialer, read_until};
 use integration::frames::{ACK, END_HEADERS, END_STREAM, PREFACE, frame, frames, get_root, kind};
 use integration::{agent, listen, source};
-use spiffe_acceptor::{Acceptor, Incoming, ServeError, serve};
+use spiffe_acceptor::{Acceptor, Incoming, ServeError, Stream, serve};
 use spiffe_devkit::Agent;
 use tokio::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, ReadHalf, WriteHalf,
@@ -581,4 +581,50 @@ async fn who_shakes_hands_when_the_server_stops_is_told_so_by_http() {
     in_time("a goodbye", client).await.unwrap().unwrap();
     let stopped = in_time("the server's end", server).await;
     stopped.unwrap().unwrap();
+}
+
+/// A client and a server that have settled on HTTP/2, and speak by hand.
+async fn pair(
+    agent: &Agent,
+) -> (
+    impl AsyncRead + AsyncWrite + Unpin + use<>,
+    Stream<DuplexStream>,
+) {
+    let dialer = Dialer::new(agent, "allowed").await;
+    let acceptor = Acceptor::builder(source(agent, "server", &[]).await);
+    let acceptor = acceptor.build().unwrap();
+    let (near, far) = tokio::io::duplex(16 * 1024);
+    let (client, server) = tokio::join!(dialer.over(near, "h2"), acceptor.accept(far));
+    (client.unwrap(), server.unwrap())
+}
+
+#[tokio::test]
+async fn who_reads_in_another_task_gets_everything_after_the_end_of_what_is_written() {
+    let agent = agent().start().await.unwrap();
+    let (mut client, server) = pair(&agent).await;
+    let (mut reader, mut writer) = tokio::io::split(server);
+    let reading = tokio::spawn(async move {
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).await.map(|_| read)
+    });
+    tokio::task::yield_now().await;
+    tokio::spawn(async move { writer.shutdown().await });
+    let end = in_time("an end", client.read(&mut [0])).await;
+    assert_eq!(end.unwrap(), 0);
+    client.write_all(b"the rest").await.unwrap();
+    client.shutdown().await.unwrap();
+    let read = in_time("the reader's end", reading).await.unwrap();
+    assert_eq!(read.unwrap(), b"the rest");
+}
+
+#[tokio::test]
+async fn who_reads_after_its_peer_was_awaited_finds_an_end() {
+    let agent = agent().start().await.unwrap();
+    let (mut client, mut server) = pair(&agent).await;
+    client.write_all(b"nobody").await.unwrap();
+    let waits = tokio::time::timeout(Duration::from_millis(20), server.shutdown()).await;
+    assert!(waits.is_err(), "control: its peer is still there");
+    client.write_all(b"reads").await.unwrap();
+    let read = in_time("an end", server.read(&mut [0])).await;
+    assert_eq!(read.unwrap(), 0);
 }

@@ -20,10 +20,11 @@ use spiffe_tls::ServerTls;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::place::{BOTH, Client, connector, server, text};
+use crate::place::{BOTH, Client, PATIENCE, connector, server, text};
 
 /// A listener with the server's identity, for HTTP/2.
 struct Raw {
@@ -154,6 +155,68 @@ async fn a_goodbye_is_read_although_nothing_can_be_sent_any_more() {
     assert!(end.is_err(), "control: the server has reset the connection");
     let last = frames(&read).into_iter().next_back();
     assert_eq!(last.unwrap(), (kind::GOAWAY, 0, &[0; 8][..]));
+}
+
+#[tokio::test]
+async fn who_only_writes_learns_that_nothing_can_be_sent_any_more() {
+    let agent = agent().start().await.unwrap();
+    let (raw, uri) = Raw::open(&agent).await;
+    let (leave, leaves) = tokio::sync::oneshot::channel();
+    let server = tokio::spawn(async move {
+        let mut tls = raw.accept().await;
+        let settings = frame(kind::SETTINGS, 0, 0, &[]);
+        tls.write_all(&settings).await.unwrap();
+        leaves.await.unwrap();
+        tls.get_ref().0.set_zero_linger().unwrap();
+    });
+    let stream = connector(&agent).await.connect(&uri).await.unwrap();
+    let mut stream = TokioIo::new(stream);
+    leave.send(()).unwrap();
+    server.await.unwrap();
+    let writing = async {
+        loop {
+            stream.write_all(b"more").await?;
+            tokio::task::yield_now().await;
+        }
+    };
+    let end: std::io::Result<()> = timeout(PATIENCE, writing).await.expect("not for ever");
+    assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
+}
+
+/// An upload without end, whose response nobody reads on.
+#[tokio::test]
+async fn an_upload_ends_with_its_connection_although_the_response_is_left_unread() {
+    let agent = agent().start().await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("https://{}/", listener.local_addr().unwrap());
+    let tls = ServerTls::new(source(&agent, "server", &[]).await).unwrap();
+    let server = tokio::spawn(async move {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let mut config = tls.current().unwrap().config().as_ref().clone();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let mut tls = acceptor.accept(tcp).await.unwrap();
+        tls.read_u8().await.unwrap();
+        let response = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n";
+        tls.write_all(response).await.unwrap();
+        tls.write_all(&[b'x'; 400_000]).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        tls.get_ref().0.set_zero_linger().unwrap();
+    });
+    let (ended, ends) = tokio::sync::oneshot::channel::<()>();
+    let body = futures_util::stream::unfold(ended, async |ended| {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        Some((Ok::<_, Infallible>(Frame::data(Bytes::from("more"))), ended))
+    });
+    let client: spiffe_connector::HttpClient<_> = connector(&agent).await.http_client();
+    let body = http_body_util::StreamBody::new(Box::pin(body));
+    let request = Request::post(uri).body(body).unwrap();
+    let _response = client.request(request).await.unwrap();
+    server.await.unwrap();
+    timeout(PATIENCE, ends)
+        .await
+        .expect("not for ever")
+        .unwrap_err();
 }
 
 #[tokio::test]

@@ -400,8 +400,8 @@ pub(super) const CONTROLS: [Control; 29] = [
         without: "a socket is closed that still receives, and the reset overtakes the goodbye",
         edits: &[Edit {
             file: "crates/spiffe-acceptor/src/stream.rs",
-            text: "        self.is_http2() && !matches!",
-            replacement: "        false && !matches!",
+            text: "        self.is_http2()\n            && !matches!",
+            replacement: "        false\n            && !matches!",
         }],
         test: integration(
             "last_answers",
