@@ -148,7 +148,7 @@ impl Actions {
     }
 
     /// All that is said of these sets, if it is little.
-    pub(super) fn shortlist(&self, sets: &[SetId]) -> Option<Box<[Said]>> {
+    pub(super) fn shortlist(&self, sets: &[SetId]) -> Option<SmallVec<[Said; 2]>> {
         let all = || {
             sets.iter()
                 .filter_map(|set| self.of_sets.get(set))

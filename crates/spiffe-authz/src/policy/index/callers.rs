@@ -51,7 +51,7 @@ pub(super) struct Caller {
     /// The same sets, where they are many.
     many: Option<HashSet<SetId>>,
     met: Box<[(GroupId, PatternId)]>,
-    shortlist: Option<Box<[Said]>>,
+    shortlist: Option<SmallVec<[Said; 2]>>,
 }
 
 impl Callers {

@@ -94,6 +94,12 @@ impl Index {
     /// byte, which costs as much as half a decision.
     #[inline(never)]
     pub(crate) fn step(&self, query: &Query<'_>) -> Step<'_> {
+        // First, since it lies elsewhere in memory: it is on its way while the request is read.
+        let known = match query.peer {
+            Peer::Nobody => Some(&self.nobody),
+            Peer::Id(_) => None,
+            Peer::Verified(peer) => peer.first_resolved().and_then(|first| self.own(first)),
+        };
         let target = match canonical::read(query.target(), query.authority, query.headers) {
             Ok(target) => target,
             Err(why) => return Ok(self.refusal(query, Why::BadRequest(why))),
@@ -104,11 +110,6 @@ impl Index {
         {
             return Ok(self.refusal(query, Why::BadUser));
         }
-        let known = match query.peer {
-            Peer::Nobody => Some(&self.nobody),
-            Peer::Id(_) => None,
-            Peer::Verified(peer) => peer.first_resolved().and_then(|first| self.own(first)),
-        };
         match known {
             Some(caller) => self.find(query, &target, caller),
             None => self.find_unknown(query, &target),
