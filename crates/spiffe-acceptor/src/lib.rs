@@ -95,7 +95,7 @@
 //! | `aws-lc-rs` (default), `ring` | the crypto provider; both may be on |
 //! | `axum` (default) | the plug for `axum::serve`, and the extractor for [`PeerIdentity`] |
 //! | `axum-server` | `AxumServerAcceptor` |
-//! | `tonic` | `Listener::into_incoming`, `PeerIdentityLayer` |
+//! | `tonic` | `Listener::into_incoming`, `PeerIdentityLayer`, `Serve::with_tonic_connect_info` |
 //! | `config` | `config::Config`: addresses, peers and the source, from a YAML file, the environment and code |
 //! | `probes` | `Probes`: `/live`, `/ready` and metrics without TLS, on an address of their own |
 //! | `tls12` | `AcceptorBuilder::tls12` |

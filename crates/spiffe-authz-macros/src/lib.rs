@@ -21,7 +21,9 @@ use proc_macro::TokenStream;
 /// | `#[permit(anyone, because = "…")]` | everybody, with an identity or without |
 /// | `#[permit(policy)]` | whom the policy lets in |
 ///
-/// An RPC is called like its method in camel case; where that is not its name, `#[rpc("GetURL")]` says it.
+/// An RPC is called like its method in camel case; where that is not its name, `#[rpc("GetURL")]` says it:
+/// tonic calls its method `get_url`, which reads as `GetUrl`. `permit` and `rpc` have a meaning here alone, and
+/// cannot be imported; patterns and reasons are literals.
 /// An RPC of the service that the `impl` does not have (tonic's default stubs) is denied.
 ///
 /// It stands before `#[tonic::async_trait]` or after it. What it writes is an `impl` of

@@ -184,10 +184,17 @@ fn reason(word: &str, span: Span, because: Option<LitStr>) -> Result<LitStr> {
 }
 
 fn unknown_word(unknown: &str) -> String {
+    if unknown.starts_with(char::is_uppercase) {
+        return format!(
+            "what `{unknown}` stands for is not known here: write the text itself; {FORMS}"
+        );
+    }
     let near = WORDS
         .into_iter()
         .map(|word| (strsim::damerau_levenshtein(word, unknown), word))
-        .filter(|(distance, word)| *distance <= word.len() / 3)
+        .filter(|(distance, word)| {
+            *distance <= word.len() / 3 || (unknown.len() > 2 && word.starts_with(unknown))
+        })
         .min();
     match near {
         Some((_, word)) => format!("there is no word `{unknown}`; did you mean `{word}`?"),

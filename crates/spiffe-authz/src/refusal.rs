@@ -109,6 +109,11 @@ impl Refusal {
         matches!(self.reason, Reason::NotCanonical(_))
     }
 
+    /// Whether the request is a call of gRPC or gRPC-Web.
+    pub(crate) fn is_rpc(&self) -> bool {
+        self.grpc.is_some()
+    }
+
     /// Whether the answer ends with trailers of HTTP, as those of gRPC do and those of gRPC-Web do not.
     pub(crate) fn ends_with_trailers(&self) -> bool {
         self.grpc == Some(Grpc::Plain)

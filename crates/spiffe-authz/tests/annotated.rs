@@ -299,6 +299,24 @@ async fn each_rpc_obeys_the_rule_beside_it() {
 }
 
 #[test]
+fn a_shared_service_and_one_inside_an_interceptor_have_the_same_rules() {
+    let allows = || policy("", &[STOCK_WATCHES]);
+    let routes = |router: Router| {
+        let app = router.bind(allows()).unwrap();
+        let routes = app.inventory().routes();
+        routes.map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let alone = routes(Router::new().authorized(Site::default(), HealthServer::new));
+    let shared = Arc::new(Site::default());
+    assert_eq!(
+        routes(Router::new().authorized(shared, HealthServer::from_arc)),
+        alone
+    );
+    let inside = HealthServer::with_interceptor(Site::default(), Ok);
+    assert_eq!(routes(Router::new().grpc(inside, Site::rules())), alone);
+}
+
+#[test]
 fn what_the_policy_does_not_say_is_found_when_it_is_bound() {
     let annotated = || Router::<()>::new().authorized(Site::default(), HealthServer::new);
     let error = annotated().build().unwrap_err().to_string();

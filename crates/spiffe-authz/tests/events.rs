@@ -107,6 +107,21 @@ async fn a_denial_is_told_once_with_its_reason_and_an_allow_not_at_all() {
         );
     }
 
+    for (rpc, is_told) in [
+        ("Till/ListUrLs", true),
+        ("Till/Ä", false),
+        ("Till/a%0ab", false),
+    ] {
+        let mut request = request("POST", &format!("/shop.v1.{rpc}"));
+        let grpc = http::HeaderValue::from_static("application/grpc");
+        request.headers_mut().insert("content-type", grpc);
+        call(&app, Some(STOCK), request).await;
+        let told = log.take();
+        let field = format!("rpc.method=\"shop.v1.{rpc}\"");
+        assert_eq!(told.contains(&field), is_told, "{told}");
+        assert_eq!(told.contains("rpc.method"), is_told, "{told}");
+    }
+
     call(&app, Some(PAYMENTS), request("GET", "/orders/7")).await;
     assert!(
         !log.take().contains("spiffe_authz"),

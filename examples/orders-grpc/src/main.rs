@@ -2,7 +2,8 @@
 //! agent, and two callers that are told apart.
 //!
 //! Run with `cargo run -p example-orders-grpc`. It ends with status 0 only if every outcome was the
-//! expected one. `cargo run -p example-orders-grpc -- routes` writes the routes with their rules, which
+//! expected one. With `-- serve` it serves until it is interrupted, for `spiffectl call` to try it;
+//! `cargo run -p example-orders-grpc -- routes` writes the routes with their rules, which
 //! `spiffectl policy graph examples/orders-grpc/policy.yaml --routes FILE --format markdown` draws.
 
 #![allow(
@@ -21,6 +22,7 @@ use spiffe_acceptor::{Acceptor, PeerIdentityLayer};
 use spiffe_devkit::{Agent, Entry, TrustDomainSpec};
 use spiffe_source::Source;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tonic::Code;
 
 use crate::caller::Caller;
@@ -35,8 +37,9 @@ const REPORTING: &str = "spiffe://example.org/service/reporting";
 async fn main() -> ExitCode {
     let outcome = match std::env::args().nth(1).as_deref() {
         Some("routes") => routes(),
+        Some("serve") => serve_until_interrupted().await,
         Some(other) => {
-            Err(format!("`{other}` is nothing to do; write `routes`, or nothing").into())
+            Err(format!("`{other}` is nothing to do; write `serve`, `routes`, or nothing").into())
         }
         None => run().await,
     };
@@ -56,33 +59,73 @@ fn routes() -> Result<bool, BoxError> {
     Ok(true)
 }
 
-async fn run() -> Result<bool, BoxError> {
-    let agent = Agent::builder()
-        .trust_domain(TrustDomainSpec::new("example.org")?)
-        .unix("orders")
-        .unix("payment-processor")
-        .unix("reporting")
-        .entry(Entry::new(ORDERS)?.on("orders").dns("localhost"))
-        .entry(Entry::new(PAYMENT_PROCESSOR)?.on("payment-processor"))
-        .entry(Entry::new(REPORTING)?.on("reporting"))
-        .start()
-        .await?;
-    let source = workload(&agent, "orders").connect().await?;
-    let listener = Acceptor::builder(source).bind("127.0.0.1:0").await?;
-    let port = listener.local_addr()?.port();
-    let (app, streams) = services::app()?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = tonic::transport::Server::builder()
-        .layer(PeerIdentityLayer::new())
-        .layer(streams)
-        .add_routes(app.into())
-        .serve_with_incoming_shutdown(listener.into_incoming(), async {
-            let _ = stopped.await;
-        });
-    let server = tokio::spawn(server);
+/// A server with an agent of its own.
+struct Server {
+    agent: Agent,
+    port: u16,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), tonic::transport::Error>>,
+}
 
-    let payments = Caller::start(&agent, "payment-processor", port).await?;
-    let reporting = Caller::start(&agent, "reporting", port).await?;
+impl Server {
+    async fn start() -> Result<Self, BoxError> {
+        let agent = Agent::builder()
+            .trust_domain(TrustDomainSpec::new("example.org")?)
+            .unix("orders")
+            .unix("payment-processor")
+            .unix("reporting")
+            .entry(Entry::new(ORDERS)?.on("orders").dns("localhost"))
+            .entry(Entry::new(PAYMENT_PROCESSOR)?.on("payment-processor"))
+            .entry(Entry::new(REPORTING)?.on("reporting"))
+            .start()
+            .await?;
+        let source = workload(&agent, "orders").connect().await?;
+        let listener = Acceptor::builder(source).bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
+        let (app, streams) = services::app()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = tonic::transport::Server::builder()
+            .layer(PeerIdentityLayer::new())
+            .layer(streams)
+            .add_routes(app.into())
+            .serve_with_incoming_shutdown(listener.into_incoming(), async {
+                let _ = stopped.await;
+            });
+        let task = tokio::spawn(server);
+        Ok(Self {
+            agent,
+            port,
+            stop,
+            task,
+        })
+    }
+
+    async fn stop(self) -> Result<(), BoxError> {
+        let _ = self.stop.send(());
+        self.task.await??;
+        self.agent.shutdown().await;
+        Ok(())
+    }
+}
+
+async fn serve_until_interrupted() -> Result<bool, BoxError> {
+    let server = Server::start().await?;
+    let socket = server.agent.endpoint("payment-processor");
+    println!(
+        "SPIFFE_ENDPOINT_SOCKET={} spiffectl call https://127.0.0.1:{} --expect {ORDERS} --grpc-list",
+        socket.unwrap_or_default(),
+        server.port
+    );
+    tokio::signal::ctrl_c().await?;
+    server.stop().await?;
+    Ok(true)
+}
+
+async fn run() -> Result<bool, BoxError> {
+    let server = Server::start().await?;
+    let (agent, port) = (&server.agent, server.port);
+    let payments = Caller::start(agent, "payment-processor", port).await?;
+    let reporting = Caller::start(agent, "reporting", port).await?;
     let (yes, no) = (Code::Ok, Code::PermissionDenied);
     let mut expected = true;
     for (rule, rpc, expect) in [
@@ -125,9 +168,7 @@ async fn run() -> Result<bool, BoxError> {
         }
     }
     drop((payments, reporting));
-    let _ = stop.send(());
-    server.await??;
-    agent.shutdown().await;
+    server.stop().await?;
     Ok(expected)
 }
 

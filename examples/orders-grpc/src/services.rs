@@ -24,6 +24,8 @@ pub(crate) mod v1 {
     tonic::include_proto!("orders.v1");
 }
 
+const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/orders.binpb"));
+
 /// The rules that stand in the schema.
 mod rules {
     include!(concat!(env!("OUT_DIR"), "/rules.rs"));
@@ -37,12 +39,19 @@ pub(crate) fn app() -> Result<(GuardedService, StreamsLayer), BoxError> {
     let (reporter, health) = tonic_health::server::health_reporter();
     drop(reporter);
     let streams = authz.streams();
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .build_v1()?;
     let app = Router::new()
         .authorized(Shop, OrdersServer::new)
         .grpc(StockServer::new(Shop), rules::STOCK)
         .grpc(
             health,
             Rpcs::new().authenticated("Check", "it says nothing but that the server runs"),
+        )
+        .grpc(
+            reflection,
+            Rpcs::new().authenticated("ServerReflectionInfo", "the schema is no secret"),
         )
         .bind_with(authz)?;
     Ok((app, streams))

@@ -102,7 +102,12 @@ where
     }
 
     /// Mounts a tonic service whose `impl` is [annotated](crate::authorize), inside the server that tonic
-    /// generates for it: `OrdersServer::new`, or a function that sets limits or compression as well.
+    /// generates for it: `OrdersServer::new`, or a function that sets limits or compression as well. One
+    /// that is shared goes with `OrdersServer::from_arc`.
+    ///
+    /// A server inside an interceptor is another type, and is mounted with the same rules by
+    /// [`grpc`](Self::grpc): `.grpc(OrdersServer::with_interceptor(orders, check), Orders::rules())`, where
+    /// `Orders` is the annotated type and [`Authorized`] in scope.
     #[cfg(feature = "tonic")]
     pub fn authorized<T, N>(self, service: T, server: impl FnOnce(T) -> N) -> Self
     where

@@ -4,7 +4,8 @@ use tonic::{Request, Status};
 /// The verified peer that sent a request.
 ///
 /// It is in the request's extensions wherever an acceptor, or `PeerIdentityLayer` on tonic's own server,
-/// stands in front. `Request::remote_addr` says from where the peer called.
+/// stands in front. `Request::remote_addr` says from where the peer called on tonic's own server, and under
+/// the acceptor's `serve` after `with_tonic_connect_info`.
 ///
 /// ```
 /// use spiffe_authz::grpc::peer;

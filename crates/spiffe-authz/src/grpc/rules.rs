@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use tonic::server::NamedService;
 use tower_service::Service;
@@ -24,6 +25,10 @@ pub trait Authorized<S: NamedService> {
     fn rules() -> ServiceRules {
         ServiceRules::new(S::NAME, Self::RPCS)
     }
+}
+
+impl<T: Authorized<S>, S: NamedService> Authorized<S> for Arc<T> {
+    const RPCS: &'static [RpcRule] = T::RPCS;
 }
 
 /// What [`authorize`](crate::authorize) asks of the server type that it is told.

@@ -3,7 +3,11 @@ use spiffe_authz::authorize;
 trait Orders {
     fn create(&self);
     fn create_many(&self);
+    fn list(&self);
+    fn take(&self);
 }
+
+const CLERK: &str = "spiffe://example.org/service/clerk";
 
 struct OrdersServer<T>(T);
 
@@ -20,6 +24,12 @@ impl Orders for Service {
 
     #[permit(nobody)]
     fn create_many(&self) {}
+
+    #[permit(any, because = "half a word")]
+    fn list(&self) {}
+
+    #[permit(CLERK)]
+    fn take(&self) {}
 }
 
 fn main() {}
