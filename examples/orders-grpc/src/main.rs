@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use spiffe_acceptor::{Acceptor, PeerIdentityLayer};
 use spiffe_devkit::{Agent, Entry, TrustDomainSpec};
 use spiffe_source::Source;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::Code;
@@ -109,6 +110,7 @@ impl Server {
 }
 
 async fn serve_until_interrupted() -> Result<bool, BoxError> {
+    let mut interrupts = signal(SignalKind::interrupt())?;
     let server = Server::start().await?;
     let socket = server.agent.endpoint("payment-processor");
     println!(
@@ -116,7 +118,7 @@ async fn serve_until_interrupted() -> Result<bool, BoxError> {
         socket.unwrap_or_default(),
         server.port
     );
-    tokio::signal::ctrl_c().await?;
+    interrupts.recv().await;
     server.stop().await?;
     Ok(true)
 }

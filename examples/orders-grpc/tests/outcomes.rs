@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 #[test]
 fn every_outcome_is_the_expected_one() {
@@ -23,10 +24,31 @@ fn the_routes_fit_the_policy() {
         .unwrap();
     assert!(output.status.success());
     let routes: spiffe_authz::Inventory = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(routes.routes().count(), 6);
+    assert_eq!(routes.routes().count(), 7);
     let by_policy = routes.routes().filter(|route| route.is_by_policy());
     let by_policy: Vec<_> = by_policy.map(ToString::to_string).collect();
     assert_eq!(by_policy, ["POST /orders.v1.Orders/List"]);
     let policy = spiffe_authz::Policy::from_yaml(include_str!("../policy.yaml")).unwrap();
     routes.check(&policy).unwrap();
+}
+
+#[test]
+fn it_serves_until_it_is_interrupted() {
+    let mut server = Command::new(env!("CARGO_BIN_EXE_orders-grpc"))
+        .arg("serve")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(server.stdout.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(
+        line.starts_with("SPIFFE_ENDPOINT_SOCKET=unix:///"),
+        "{line}"
+    );
+    let interrupt = Command::new("kill")
+        .args(["-INT", &server.id().to_string()])
+        .status();
+    assert!(interrupt.unwrap().success());
+    assert!(server.wait().unwrap().success());
 }
