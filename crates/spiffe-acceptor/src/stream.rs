@@ -38,7 +38,7 @@ pub struct Stream<IO: AsyncWrite + Unpin> {
     peer: Option<PeerIdentity>,
     cut: Cut,
     is_cut: bool,
-    lingers: Option<Box<Lingering>>,
+    lingers: Option<Lingering>,
     _watch: TrustWatch,
     own_end: Option<SystemTime>,
 }
@@ -201,10 +201,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Stream<IO> {
     fn poll_peer_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let lingering = self.lingers.get_or_insert_with(|| {
             self.cut.ending().set_said();
-            Box::new(Lingering {
+            Lingering {
                 time: Box::pin(sleep(LINGER)),
                 unread: 0,
-            })
+            }
         });
         if lingering.time.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());

@@ -100,7 +100,7 @@ fn refuse<B>(
             peer.spiffe_id = peer.map(PeerIdentity::as_str),
             http.method = request.method().as_str(),
             http.route = place.route.or_else(|| matched_path(request.extensions())),
-            rpc.method = place.rpc.or_else(|| rpc_without_rule(&refusal, request)),
+            rpc.method = place.rpc.or_else(|| asked_rpc(&refusal, request)),
             rule = rule.map(tracing::field::display),
             reason = refusal.reason(),
         },
@@ -112,9 +112,9 @@ fn refuse<B>(
 /// The longest name of an RPC that a client may have written into a log.
 const LONGEST_RPC: usize = 200;
 
-/// The RPC that a request asks for, where no rule knows it: whoever reads the log sees that a rule speaks
-/// of another name. Of what a peer sends nothing else is repeated.
-fn rpc_without_rule<'r, B>(refusal: &Refusal, request: &'r Request<B>) -> Option<&'r str> {
+/// The RPC that a request asks for. Where no rule is found for it, whoever reads the log sees that the rule
+/// speaks of another name. Of what a peer sends nothing else is repeated.
+fn asked_rpc<'r, B>(refusal: &Refusal, request: &'r Request<B>) -> Option<&'r str> {
     let rpc = request.uri().path().strip_prefix('/')?;
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'/');
     let may_be_told = refusal.is_rpc() && rpc.len() <= LONGEST_RPC && rpc.bytes().all(is_name);

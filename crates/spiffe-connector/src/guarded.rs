@@ -158,12 +158,7 @@ impl Guarded {
     }
 
     pub(crate) fn connected(&self) -> Connected {
-        let connected = Connected::new().extra(self.life.clone());
-        if self.is_http2() {
-            connected.negotiated_h2()
-        } else {
-            connected
-        }
+        self.life.connected(self.is_http2())
     }
 }
 

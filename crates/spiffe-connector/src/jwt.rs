@@ -41,8 +41,9 @@ impl<S: VerifiesServer> VerifiesServer for JwtSvid<S> {}
 ///
 /// The token is the source's: it comes out of a cache and is refreshed ahead of its end. Without a
 /// token there is no request. Where it has to be fetched first, that takes at most ten seconds, which
-/// are not part of the time that the client or a deadline gives the call. A request that already has an `authorization` is refused, since one of
-/// the two would be lost. The header is marked as sensitive, so that it is not logged and not indexed.
+/// are not part of the time that the client or a deadline gives the call. A request that already has an
+/// `authorization` is refused, since one of the two would be lost. The header is marked as sensitive, so
+/// that it is not logged and not indexed.
 ///
 /// ```no_run
 /// # async fn example(source: spiffe_source::Source) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {

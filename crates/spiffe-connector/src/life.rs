@@ -80,6 +80,16 @@ impl Life {
         }
     }
 
+    /// What the pool is told of the connection, which leads back here: [`of`] finds it.
+    pub(crate) fn connected(&self, is_http2: bool) -> Connected {
+        let connected = Connected::new().extra(self.clone());
+        if is_http2 {
+            connected.negotiated_h2()
+        } else {
+            connected
+        }
+    }
+
     /// Ends with the connection.
     pub(crate) fn close(&self) {
         *self.pooled() = Pooled::Closed;

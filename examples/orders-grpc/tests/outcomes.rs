@@ -42,13 +42,13 @@ fn it_serves_until_it_is_interrupted() {
     let mut said = BufReader::new(server.stdout.take().unwrap());
     let mut line = String::new();
     said.read_line(&mut line).unwrap();
-    assert!(
-        line.starts_with("SPIFFE_ENDPOINT_SOCKET=unix:///"),
-        "{line}"
-    );
     let interrupt = Command::new("kill")
         .args(["-INT", &server.id().to_string()])
         .status();
     assert!(interrupt.unwrap().success());
     assert!(server.wait().unwrap().success());
+    assert!(
+        line.starts_with("SPIFFE_ENDPOINT_SOCKET=unix:///"),
+        "{line}"
+    );
 }

@@ -1,7 +1,5 @@
 //! What each request of a connection says of it beside its peer, where frameworks look for it.
 
-use std::sync::Arc;
-
 use http::Extensions;
 
 #[cfg(any(feature = "axum", feature = "tonic"))]
@@ -10,7 +8,7 @@ use crate::incoming::Incoming;
 use crate::stream::Stream;
 
 /// Puts what is known of a connection into a request.
-pub(super) type Introduction = Arc<dyn Fn(&mut Extensions) + Send + Sync>;
+pub(super) type Introduction = Box<dyn Fn(&mut Extensions) + Send + Sync>;
 
 /// Prepares it, once for all requests of the connection.
 pub(super) type Introduce<I> =
@@ -18,7 +16,7 @@ pub(super) type Introduce<I> =
 
 #[cfg(any(feature = "axum", feature = "tonic"))]
 fn introduction<T: Clone + Send + Sync + 'static>(info: T) -> Introduction {
-    Arc::new(move |extensions| {
+    Box::new(move |extensions| {
         extensions.insert(info.clone());
     })
 }

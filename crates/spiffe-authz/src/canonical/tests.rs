@@ -1,5 +1,7 @@
 use http::Method;
 
+use http::header::HOST;
+
 use super::*;
 
 fn kind(path: &str) -> Option<Kind> {

@@ -72,7 +72,8 @@
 //! everything, and so does `add_service` after `add_routes(app.into())` with what it adds.
 //!
 //! An RPC is named after its method, in camel case. Where that is not its name (`GetURL`) the rule speaks
-//! of an RPC that does not exist, and the one that does is denied: write `#[rpc("GetURL")]`.
+//! of an RPC that does not exist, and the one that does is denied: write `#[rpc("GetURL")]`. The event of the
+//! denial (`reason="no_rule"`) says in `rpc.method` what was asked for.
 
 mod peer;
 mod rules;

@@ -24,8 +24,9 @@ use crate::rule::Rule;
 /// identity of the peer ends.
 ///
 /// Made by [`AuthzLayer::streams`](super::AuthzLayer::streams) and put outside that layer, or
-/// [without a policy](Self::without_policy) around what has rules in code alone. Whenever the policy is replaced, or the identity expires or is withdrawn, each request that has no whole
-/// answer yet is decided again. Where the outcome is a refusal, a request without an answer gets it; a
+/// [without a policy](Self::without_policy) around what has rules in code alone. Whenever the policy is
+/// replaced, or the identity expires or is withdrawn, each request that has no whole answer yet is decided
+/// again. Where the outcome is a refusal, a request without an answer gets it; a
 /// gRPC stream ends with `PERMISSION_DENIED` or `UNAUTHENTICATED`, any other body (that of gRPC-Web too,
 /// which carries its status in frames that an inner layer writes) with an error, which resets the stream
 /// or closes the connection. The answer is the usual one, whatever

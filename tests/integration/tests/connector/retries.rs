@@ -19,7 +19,7 @@ use spiffe_devkit::Agent;
 use spiffe_tls::ServerTls;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -71,6 +71,16 @@ impl Raw {
         tls.shutdown().await.unwrap();
         // Until the client has read it and gone too.
         let _ = tls.read_to_end(&mut read).await;
+    }
+
+    /// Takes a connection and, once it `leaves`, says this and is gone with a reset.
+    async fn resets(&self, leaves: oneshot::Receiver<()>, last_words: &[u8]) {
+        let mut tls = self.accept().await;
+        let settings = frame(kind::SETTINGS, 0, 0, &[]);
+        tls.write_all(&settings).await.unwrap();
+        leaves.await.unwrap();
+        tls.write_all(last_words).await.unwrap();
+        tls.get_ref().0.set_zero_linger().unwrap();
     }
 
     /// Takes a connection, refuses the first streams, and echoes the others. Each is counted.
@@ -132,16 +142,9 @@ fn post(uri: &http::Uri, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
 async fn a_goodbye_is_read_although_nothing_can_be_sent_any_more() {
     let agent = agent().start().await.unwrap();
     let (raw, uri) = Raw::open(&agent).await;
-    let (leave, leaves) = tokio::sync::oneshot::channel();
-    let server = tokio::spawn(async move {
-        let mut tls = raw.accept().await;
-        let settings = frame(kind::SETTINGS, 0, 0, &[]);
-        tls.write_all(&settings).await.unwrap();
-        leaves.await.unwrap();
-        let goodbye = frame(kind::GOAWAY, 0, 0, &[0; 8]);
-        tls.write_all(&goodbye).await.unwrap();
-        tls.get_ref().0.set_zero_linger().unwrap();
-    });
+    let (leave, leaves) = oneshot::channel();
+    let goodbye = frame(kind::GOAWAY, 0, 0, &[0; 8]);
+    let server = tokio::spawn(async move { raw.resets(leaves, &goodbye).await });
     let stream = connector(&agent).await.connect(&uri).await.unwrap();
     let mut stream = TokioIo::new(stream);
     leave.send(()).unwrap();
@@ -161,14 +164,8 @@ async fn a_goodbye_is_read_although_nothing_can_be_sent_any_more() {
 async fn who_only_writes_learns_that_nothing_can_be_sent_any_more() {
     let agent = agent().start().await.unwrap();
     let (raw, uri) = Raw::open(&agent).await;
-    let (leave, leaves) = tokio::sync::oneshot::channel();
-    let server = tokio::spawn(async move {
-        let mut tls = raw.accept().await;
-        let settings = frame(kind::SETTINGS, 0, 0, &[]);
-        tls.write_all(&settings).await.unwrap();
-        leaves.await.unwrap();
-        tls.get_ref().0.set_zero_linger().unwrap();
-    });
+    let (leave, leaves) = oneshot::channel();
+    let server = tokio::spawn(async move { raw.resets(leaves, &[]).await });
     let stream = connector(&agent).await.connect(&uri).await.unwrap();
     let mut stream = TokioIo::new(stream);
     leave.send(()).unwrap();
@@ -203,7 +200,7 @@ async fn an_upload_ends_with_its_connection_although_the_response_is_left_unread
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         tls.get_ref().0.set_zero_linger().unwrap();
     });
-    let (ended, ends) = tokio::sync::oneshot::channel::<()>();
+    let (ended, ends) = oneshot::channel::<()>();
     let body = futures_util::stream::unfold(ended, async |ended| {
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         Some((Ok::<_, Infallible>(Frame::data(Bytes::from("more"))), ended))

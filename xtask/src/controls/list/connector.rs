@@ -9,7 +9,7 @@ const JWT: &str = "crates/spiffe-connector/src/jwt.rs";
 const LIFE: &str = "crates/spiffe-connector/src/life.rs";
 const SERVERS: &str = "crates/spiffe-connector/src/servers.rs";
 
-pub(super) const CONTROLS: [Control; 9] = [
+pub(super) const CONTROLS: [Control; 10] = [
     Control {
         name: "authority-not-in-the-map",
         invariant: 4,
@@ -120,6 +120,20 @@ pub(super) const CONTROLS: [Control; 9] = [
         test: integration(
             "connector",
             "retries::a_goodbye_is_read_although_nothing_can_be_sent_any_more",
+        ),
+    },
+    Control {
+        name: "written-into-the-void",
+        invariant: 14,
+        without: "whoever only writes goes on for ever after the server has gone",
+        edits: &[Edit {
+            file: GUARDED,
+            text: "since.elapsed() < LAST_WORDS",
+            replacement: "since.elapsed() < LAST_WORDS * 1000",
+        }],
+        test: integration(
+            "connector",
+            "retries::who_only_writes_learns_that_nothing_can_be_sent_any_more",
         ),
     },
     Control {

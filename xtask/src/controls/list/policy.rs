@@ -215,7 +215,7 @@ pub(super) const CONTROLS: [Control; 27] = [
         invariant: 9,
         without: "of two `host` values the first counts",
         edits: &[Edit {
-            file: CANONICAL,
+            file: "crates/spiffe-authz/src/canonical/authority.rs",
             text: "    if hosts.next().is_some() {",
             replacement: "    if hosts.next().is_some() && target.is_some() {",
         }],

@@ -8,7 +8,7 @@ const SWAP: &str = "                swap.send_replace(next.clone());";
 
 const OPEN_CONNECTIONS: &str = "invariant_5_trust_that_is_gone_is_gone_for_open_connections_too";
 
-pub(super) const CONTROLS: [Control; 29] = [
+pub(super) const CONTROLS: [Control; 32] = [
     Control {
         name: "remembered-for-ever",
         invariant: 5,
@@ -420,6 +420,48 @@ pub(super) const CONTROLS: [Control; 29] = [
         test: integration(
             "last_answers",
             "who_shakes_hands_when_the_server_stops_is_told_so_by_http",
+        ),
+    },
+    Control {
+        name: "goodbye-counted-as-cut",
+        invariant: 7,
+        without: "a peer that has had all and does not go counts as cut off",
+        edits: &[Edit {
+            file: "crates/spiffe-acceptor/src/serve/life.rs",
+            text: "                Err(_) if self.ending.is_said() => return Ok(End::Peaceful),\n",
+            replacement: "",
+        }],
+        test: integration(
+            "last_answers",
+            "who_has_been_told_goodbye_and_stays_does_not_count_as_cut",
+        ),
+    },
+    Control {
+        name: "reader-displaced",
+        invariant: 7,
+        without: "who waits for the peer to go takes what another task reads",
+        edits: &[Edit {
+            file: "crates/spiffe-acceptor/src/stream.rs",
+            text: "            && !self.cut.is_read_elsewhere(cx)\n",
+            replacement: "",
+        }],
+        test: integration(
+            "last_answers",
+            "who_reads_in_another_task_gets_everything_after_the_end_of_what_is_written",
+        ),
+    },
+    Control {
+        name: "read-across-a-gap",
+        invariant: 14,
+        without: "what has come after a gap is decrypted",
+        edits: &[Edit {
+            file: "crates/spiffe-acceptor/src/stream.rs",
+            text: "        if this.lingers.is_some() {\n            // What",
+            replacement: "        if false && this.lingers.is_some() {\n            // What",
+        }],
+        test: integration(
+            "last_answers",
+            "who_reads_after_its_peer_was_awaited_finds_an_end",
         ),
     },
 ];

@@ -6,11 +6,11 @@ mod compile;
 mod few;
 mod rules;
 mod shortlist;
+mod subject;
 mod trie;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
 
 use smallvec::SmallVec;
 use spiffe_peer::PeerIdentity;
@@ -19,10 +19,10 @@ use self::actions::{Actions, Found};
 pub(super) use self::actions::{NO_RULE, RuleId};
 use self::callers::{Caller, Callers};
 use self::rules::{CompiledRule, Matched};
-use super::condition::{Facts, UserFacts};
+use self::subject::Subject;
 use super::decision::{ConditionError, Decision, Outcome, Why};
 use super::model::{Effect, Mode, UserSource};
-use super::query::{Peer, Query, Resource};
+use super::query::{Peer, Query};
 use super::users;
 use crate::canonical::{self, Canonical};
 
@@ -46,14 +46,6 @@ pub(crate) type Step<'p> = Result<Decision<'p>, NeedsResource>;
 /// The decision has to know the resource first.
 #[derive(Debug)]
 pub(crate) struct NeedsResource;
-
-/// A request that is canonical, and when it is judged.
-pub(super) struct Subject<'q> {
-    query: &'q Query<'q>,
-    target: &'q Canonical<'q>,
-    host: Option<String>,
-    peer: Option<(String, String)>,
-}
 
 /// What a policy has found out about a peer.
 #[derive(Debug)]
@@ -344,57 +336,6 @@ fn nothing_matched(has_peer: bool, erred: bool) -> Outcome {
             (false, true) => Why::Default,
             (false, false) => Why::NoIdentity,
         },
-    }
-}
-
-impl<'q> Subject<'q> {
-    fn new(query: &'q Query<'q>, target: &'q Canonical<'q>) -> Self {
-        Self {
-            host: target.host(),
-            target,
-            query,
-            peer: query
-                .peer
-                .id()
-                .map(|id| (id.to_string(), id.trust_domain().to_string())),
-        }
-    }
-
-    fn now(&self) -> SystemTime {
-        self.query.at.unwrap_or_else(SystemTime::now)
-    }
-
-    fn knows_resource(&self) -> bool {
-        !matches!(self.query.resource, Resource::NotAsked)
-    }
-
-    fn facts<'a>(
-        &'a self,
-        path: &'a [(&'a str, &'a str)],
-        id: &'a [(&'a str, &'a str)],
-    ) -> Facts<'a> {
-        Facts {
-            path,
-            id,
-            peer: self
-                .peer
-                .as_ref()
-                .map(|(id, trust_domain)| (id.as_str(), trust_domain.as_str())),
-            method: self.query.method.as_str(),
-            request_path: &self.target.path,
-            host: self.host.as_deref(),
-            headers: self.query.headers,
-            user: self.query.user.get().map(|user| UserFacts {
-                subject: user.subject(),
-                issuer: user.issuer(),
-                scopes: user.scopes(),
-                claims: user.claims(),
-            }),
-            resource: match self.query.resource {
-                Resource::Known(value) => Some(value),
-                Resource::Absent | Resource::NotAsked => None,
-            },
-        }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::time::SystemTime;
 
+use super::Index;
 use super::callers::{Caller, GroupId};
-use super::{Index, Subject};
+use super::subject::Subject;
 use crate::policy::condition::Condition;
 use crate::policy::model::{Action, Effect, Methods, UserDemand};
 use crate::policy::path::{PathPattern, Segment};
