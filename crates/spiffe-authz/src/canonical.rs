@@ -155,47 +155,66 @@ pub(crate) fn check_undisguised(path: &str) -> Result<(), NotCanonical> {
 /// Not inlined: in the middle of a decision it takes a sixth of its time more.
 #[inline(never)]
 fn is_plain(path: &[u8]) -> bool {
-    if path.first() != Some(&b'/') {
+    let ([b'/', .., end], Some(last)) = (path, path.last_chunk()) else {
+        return is_plain_in_short(path);
+    };
+    if *end == b'/' {
         return false;
     }
-    let Some(last) = path.last_chunk() else {
-        return path.len() == 1 || (path.last() != Some(&b'/') && goes_on_in_short(path));
-    };
     let mut left = path;
-    while let Some(step) = left.first_chunk() {
-        if !goes_on(step) {
+    while let Some((one, other)) = left.get(..=2 * STEP).and_then(ends) {
+        if !go_on(one, other) {
             return false;
         }
-        left = left.get(STEP..).unwrap_or_default();
+        left = left.get(2 * STEP..).unwrap_or_default();
     }
-    // It looks at some bytes for the second time.
-    goes_on(last) && path.last() != Some(&b'/')
+    // They overlap: some bytes are looked at twice.
+    go_on(left.first_chunk().unwrap_or(last), last)
+}
+
+/// The same of what is shorter than a step, or does not even begin with a slash.
+#[cold]
+fn is_plain_in_short(path: &[u8]) -> bool {
+    let mut filled = [b'a'; STEP + 1];
+    match (path, filled.get_mut(..path.len())) {
+        ([b'/'], _) => true,
+        ([b'/', .., b'/'], _) => false,
+        ([b'/', ..], Some(start)) => {
+            start.copy_from_slice(path);
+            go_on(&filled, &filled)
+        }
+        _ => false,
+    }
 }
 
 /// So many bytes are looked at at once, of which the compiler makes vectors.
 const STEP: usize = 16;
 
-/// Whether every byte but the first goes on from the one before it: a slash that another slash or a
-/// dot follows is looked at closer.
+/// What a step looks at: its bytes, and the one before them.
+type Step = [u8; STEP + 1];
+
+fn ends(bytes: &[u8]) -> Option<(&Step, &Step)> {
+    Some((bytes.first_chunk()?, bytes.last_chunk()?))
+}
+
+/// Whether in both steps every byte goes on from the one before it: a slash that another slash or a dot
+/// follows is looked at closer.
 ///
 /// Not inlined: what the compiler knows of single bytes keeps it from making vectors of all.
 #[inline(never)]
-fn goes_on(step: &[u8; STEP + 1]) -> bool {
-    let ([before @ .., _], [_, bytes @ ..]) = (step, step);
-    let pairs = before.iter().zip(bytes);
-    pairs.fold(true, |fits, (before, byte)| {
-        fits & is_common(*byte) & !((*before == b'/') & (byte | 1 == b'/'))
+fn go_on(one: &Step, other: &Step) -> bool {
+    let ([one_before @ .., _], [_, one @ ..]) = (one, one);
+    let ([other_before @ .., _], [_, other @ ..]) = (other, other);
+    let pairs = one_before.iter().zip(one);
+    let other_pairs = other_before.iter().zip(other);
+    pairs.zip(other_pairs).fold(true, |all, (one, other)| {
+        all & goes_on(one) & goes_on(other)
     })
 }
 
-/// The same of what is shorter than a step.
-#[cold]
-fn goes_on_in_short(path: &[u8]) -> bool {
-    let mut filled = [b'a'; STEP + 1];
-    if let Some(start) = filled.get_mut(..path.len()) {
-        start.copy_from_slice(path);
-    }
-    goes_on(&filled)
+#[inline]
+fn goes_on((before, byte): (&u8, &u8)) -> bool {
+    is_common(*byte) & !((*before == b'/') & (byte | 1 == b'/'))
 }
 
 /// Whether a byte is what most of a path is made of: a letter, a digit or one of `-./:_`.

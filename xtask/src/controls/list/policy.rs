@@ -1,7 +1,7 @@
 //! What a policy decides, what a guard does with it, and what becomes of a file that changes
 //! (invariants 5, 9, 10, 11 and 13).
 
-use crate::controls::control::{Control, Edit, of_crate};
+use crate::controls::control::{Control, Edit, of_crate, unit};
 
 const ACTIONS: &str = "crates/spiffe-authz/src/policy/index/actions.rs";
 const CANONICAL: &str = "crates/spiffe-authz/src/canonical.rs";
@@ -26,7 +26,7 @@ const ERRORS: &str =
 const HEAD: &str = "paths::threats_20_head_goes_where_get_goes_and_never_the_reverse";
 const TOKENS: &str = "identity::threats_49_a_token_of_somebody_else_is_refused";
 
-pub(super) const CONTROLS: [Control; 27] = [
+pub(super) const CONTROLS: [Control; 29] = [
     Control {
         name: "condition-error-in-deny",
         invariant: 9,
@@ -49,7 +49,7 @@ pub(super) const CONTROLS: [Control; 27] = [
                     erred = true;
                     return Ok(Outcome {
                         allowed: erred,
-                        rule: Some(*id),
+                        rule: *id,
                         why: Why::Rule,
                     });
                 }",
@@ -138,6 +138,34 @@ pub(super) const CONTROLS: [Control; 27] = [
             replacement: "if !segment.is_empty())",
         }],
         test: of_crate("spiffe-authz", "reference", AGREES),
+    },
+    Control {
+        name: "beginning-unread",
+        invariant: 9,
+        without: "a rule for a path speaks of every path of its length that ends alike",
+        edits: &[Edit {
+            file: SHORTLIST,
+            text: "            end == other_end && one.first_chunk::<HALF>() == other.first_chunk::<HALF>()",
+            replacement: "            end == other_end && other.len() <= 2 * HALF",
+        }],
+        test: unit(
+            "spiffe-authz",
+            "policy::index::shortlist::tests::a_difference_is_seen_wherever_it_stands",
+        ),
+    },
+    Control {
+        name: "end-unread",
+        invariant: 9,
+        without: "a trick at the end of a path is not looked for",
+        edits: &[Edit {
+            file: CANONICAL,
+            text: "        all & goes_on(one) & goes_on(other)",
+            replacement: "        all & goes_on(one) & (goes_on(other) | true)",
+        }],
+        test: unit(
+            "spiffe-authz",
+            "canonical::tests::what_is_looked_at_in_steps_is_seen_wherever_it_stands",
+        ),
     },
     Control {
         name: "head-beside-get",

@@ -44,14 +44,16 @@ pub(super) struct Callers {
     captures: HashMap<PatternId, Captures>,
 }
 
-/// What a policy has found out about a caller, once for every connection and generation.
+/// What a policy has found out about a caller, once for every connection and generation; what every
+/// decision reads lies at the beginning.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Caller {
+    shortlist: Option<SmallVec<[Said; 2]>>,
     sets: SmallVec<[SetId; FEW]>,
     /// The same sets, where they are many.
     many: Option<HashSet<SetId>>,
     met: Box<[(GroupId, PatternId)]>,
-    shortlist: Option<SmallVec<[Said; 2]>>,
 }
 
 impl Callers {

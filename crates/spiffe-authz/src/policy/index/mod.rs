@@ -47,8 +47,9 @@ pub(crate) type Step<'p> = Result<Decision<'p>, NeedsResource>;
 #[derive(Debug)]
 pub(crate) struct NeedsResource;
 
-/// What a policy has found out about a peer.
+/// What a policy has found out about a peer; what every decision reads lies at the beginning, together.
 #[derive(Debug)]
+#[repr(C)]
 struct Known {
     generation: u64,
     caller: Caller,

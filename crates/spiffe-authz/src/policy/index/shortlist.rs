@@ -86,9 +86,13 @@ impl Path {
     /// Whether a path, in which no segment is empty, is one of these; that of the root is empty.
     #[inline]
     fn meets(&self, path: &[u8]) -> bool {
-        let Some(rest) = path.strip_prefix(&*self.literal) else {
+        let literal = &*self.literal;
+        let Some((start, rest)) = path.split_at_checked(literal.len()) else {
             return false;
         };
+        if !are_same(start, literal) {
+            return false;
+        }
         match &self.then {
             Then::End => rest.is_empty(),
             Then::Anything => matches!(rest, [] | [b'/', ..]),
@@ -100,6 +104,19 @@ impl Path {
                 open_ended,
             } => meets(segments, *open_ended, rest),
         }
+    }
+}
+
+/// Whether two texts of one length are the same. Most paths are looked at in two pieces, the end first,
+/// where they differ sooner; a call of the C library would take a seventh of a decision.
+#[inline]
+fn are_same(one: &[u8], other: &[u8]) -> bool {
+    const HALF: usize = 16;
+    match (one.last_chunk::<HALF>(), other.last_chunk::<HALF>()) {
+        (Some(end), Some(other_end)) if one.len() <= 2 * HALF => {
+            end == other_end && one.first_chunk::<HALF>() == other.first_chunk::<HALF>()
+        }
+        _ => one == other,
     }
 }
 
@@ -166,5 +183,19 @@ mod tests {
             }
         }
         assert!(met > 1_000, "{met}");
+    }
+
+    #[test]
+    fn a_difference_is_seen_wherever_it_stands() {
+        for length in 1..=70 {
+            let text = format!("/{}", "a".repeat(length));
+            let pattern = Path::new(&text.parse().unwrap());
+            assert!(pattern.meets(text.as_bytes()), "{text}");
+            for at in 1..=length {
+                let mut other = text.clone().into_bytes();
+                other[at] = b'b';
+                assert!(!pattern.meets(&other), "{text} {at}");
+            }
+        }
     }
 }
