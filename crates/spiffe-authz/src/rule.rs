@@ -174,6 +174,11 @@ impl Rule {
         }
     }
 
+    /// Whether it is this very rule, and not one that says the same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Judges a peer whose identity is known to be current. Names are those that this policy gives.
     pub(crate) fn judge(
         &self,

@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use super::draft::Decider;
 use crate::decision::{Place, decide, refuse_without_rule, without_rule};
-use crate::guard::{BoxFuture, DecidedBy, Entry, Guard, Scope};
+use crate::guard::{BoxFuture, Entry, Guard, Scope};
 use crate::policy::query::Head;
 use crate::refusal::Refusal;
 
@@ -78,9 +78,6 @@ impl RouteRule {
         let decided = match (&self.decider, &self.guard) {
             (Some(Decider::Policy), Some(guard)) => return guard.enter(head, Scope::Everything),
             (Some(Decider::Rule(rule)), Some(guard)) => {
-                if let Some(decides) = request.extensions().get::<DecidedBy>() {
-                    decides.set(rule);
-                }
                 return guard.enter(head, Scope::KeepingOut(rule));
             }
             (Some(Decider::Rule(rule)), None) => decide(request, rule, self.place()),

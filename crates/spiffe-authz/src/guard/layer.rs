@@ -196,6 +196,7 @@ impl<R> AuthzLayer<R> {
 
     /// Cuts answers on their way that a later policy no longer allows: to be put outside this layer.
     pub fn streams(&self) -> StreamsLayer {
+        self.settings.watch.begin();
         StreamsLayer::new(self.guard())
     }
 

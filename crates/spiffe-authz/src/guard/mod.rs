@@ -15,6 +15,7 @@
 //! [resource](ResourceProvider), or where a [decision point](DecisionPoint) is set, does a request
 //! wait, for no longer than a deadline.
 
+mod decided;
 mod decision_point;
 mod error;
 mod future;
@@ -37,5 +38,3 @@ pub use streams::{Streams, StreamsLayer, WatchedBody, WatchedFuture};
 pub(crate) use provider::BoxFuture;
 #[cfg(feature = "axum")]
 pub(crate) use shared::{Entry, Guard, Scope};
-#[cfg(feature = "axum")]
-pub(crate) use streams::DecidedBy;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use http::request::Parts;
 use serde_json::Value;
 
+use super::decided::Watch;
 use super::decision_point::{AnyDecisionPoint, Verdict};
 use super::provider::AnyProvider;
 use crate::audit::{AuditSink, Tenant};
@@ -25,6 +26,7 @@ pub(super) struct Settings {
     pub(super) deadline: Duration,
     pub(super) sink: Option<Arc<dyn AuditSink>>,
     pub(super) trailing_slash: bool,
+    pub(super) watch: Watch,
 }
 
 impl Settings {
@@ -38,6 +40,7 @@ impl Settings {
             deadline: Duration::from_secs(1),
             sink: None,
             trailing_slash: false,
+            watch: Watch::default(),
         }
     }
 }
@@ -89,6 +92,7 @@ impl Guard {
     /// Decides, as far as that can be done at once.
     #[inline]
     pub(crate) fn enter(&self, head: Head<'_>, scope: Scope<'_>) -> Entry {
+        self.settings.watch.note(head.extensions, scope);
         let policy = &*self.settings.policy.now();
         if let Some(peer) = head.peer
             && !peer.is_current()

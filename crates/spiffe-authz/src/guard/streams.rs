@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::{Future, pending};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::{HeaderMap, Request, Response};
@@ -13,12 +13,12 @@ use spiffe_peer::PeerIdentity;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::decided::Decided;
 use super::provider::{BoxError, BoxFuture};
 use super::shared::{Guard, Scope};
 use crate::decision;
 use crate::policy::Replaced;
 use crate::refusal::Refusal;
-use crate::rule::Rule;
 
 /// Cuts answers that are still on their way when a new policy no longer allows them, or when the
 /// identity of the peer ends.
@@ -26,10 +26,10 @@ use crate::rule::Rule;
 /// Made by [`AuthzLayer::streams`](super::AuthzLayer::streams) and put outside that layer, or
 /// [without a policy](Self::without_policy) around what has rules in code alone. Whenever the policy is
 /// replaced, or the identity expires or is withdrawn, each request that has no whole answer yet is decided
-/// again. Where the outcome is a refusal, a request without an answer gets it; a
-/// gRPC stream ends with `PERMISSION_DENIED` or `UNAUTHENTICATED`, any other body (that of gRPC-Web too,
-/// which carries its status in frames that an inner layer writes) with an error, which resets the stream
-/// or closes the connection. The answer is the usual one, whatever
+/// again, by every guard of that layer that it has met. Where the outcome is a refusal, a request without
+/// an answer gets it; a gRPC stream ends with `PERMISSION_DENIED` or `UNAUTHENTICATED`, any other body
+/// (that of gRPC-Web too, which carries its status in frames that an inner layer writes) with an error,
+/// which resets the stream or closes the connection. The answer is the usual one, whatever
 /// [`AuthzLayer::refuse_with`](super::AuthzLayer::refuse_with) says. A connection that was upgraded, as
 /// to a WebSocket, has had its answer and is not cut.
 ///
@@ -128,8 +128,6 @@ where
         let peer: Option<PeerIdentity> = request.extensions().get().cloned();
         let can_end = replaced.is_some() || peer.is_some();
         let end = can_end.then(|| -> End {
-            let by = DecidedBy::default();
-            request.extensions_mut().insert(by.clone());
             let mut head = Request::new(());
             *head.method_mut() = request.method().clone();
             *head.uri_mut() = request.uri().clone();
@@ -141,6 +139,7 @@ where
                     decision::refuse_ended(&head)
                 });
             };
+            let decided = Decided::told(request.extensions_mut(), &guard.settings.watch);
             let (parts, ()) = head.into_parts();
             Box::pin(async move {
                 loop {
@@ -148,9 +147,11 @@ where
                         () = replacement(&mut replaced) => {}
                         () = end_of(peer.as_ref()) => {}
                     }
-                    let scope = by.0.get().map_or(Scope::Everything, Scope::KeepingOut);
-                    if let Err(refusal) = guard.settle(&parts, scope).await {
-                        return refusal;
+                    for rule in decided.scopes() {
+                        let scope = rule.as_ref().map_or(Scope::Everything, Scope::KeepingOut);
+                        if let Err(refusal) = guard.settle(&parts, scope).await {
+                            return refusal;
+                        }
                     }
                 }
             })
@@ -180,18 +181,6 @@ async fn end_of(peer: Option<&PeerIdentity>) {
             () = peer.withdrawn() => {}
             () = tokio::time::sleep(peer.expires_in()) => {}
         }
-    }
-}
-
-/// The rule in code that a guarded router has chosen for a request, told to whoever watches the answer.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct DecidedBy(Arc<OnceLock<Rule>>);
-
-impl DecidedBy {
-    #[cfg(feature = "axum")]
-    pub(crate) fn set(&self, rule: &Rule) {
-        // One request meets one route; a second one would be decided by the first rule, never by none.
-        let _ = self.0.set(rule.clone());
     }
 }
 

@@ -17,7 +17,7 @@ use spiffe_authz::policy::{LivePolicy, Policy, PolicyStatus, Query};
 use tempfile::TempDir;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Code;
-use tower::{Layer, ServiceBuilder, ServiceExt};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 
 use crate::common::Probe;
 use crate::served::*;
@@ -611,29 +611,13 @@ async fn threats_59_a_stream_of_a_guarded_route_obeys_its_own_rule() {
     let live = LivePolicy::follow(Policy::loader(), &path).unwrap();
     let layer = AuthzLayer::new(live.clone()).unwrap();
     let streams = layer.streams();
-    let endless = async || {
-        let first = tokio_stream::once(Ok::<_, std::convert::Infallible>("first"));
-        Body::from_stream(tokio_stream::StreamExt::chain(
-            first,
-            tokio_stream::pending(),
-        ))
-    };
     let app = Router::new()
         .route("/endless", guarded_get(endless).allow(WEB))
         .route("/other", guarded_get(endless).policy())
         .bind_with(layer)
         .unwrap();
     let app = peer(WEB).layer(streams.layer(app));
-    let open = async |path: &str| {
-        let request = Request::get(path).body(Body::empty()).unwrap();
-        let mut body = app.clone().oneshot(request).await.unwrap().into_body();
-        assert_eq!(
-            body.frame().await.unwrap().unwrap().into_data().unwrap(),
-            "first"
-        );
-        body
-    };
-    let (mut code, mut file) = (open("/endless").await, open("/other").await);
+    let (mut code, mut file) = (open(&app, "/endless").await, open(&app, "/other").await);
     replaced(&live, &directory, &text(&[more])).await;
     let cut = tokio::time::timeout(LONG, file.frame()).await.unwrap();
     assert!(cut.unwrap().is_err(), "the policy decides there");
@@ -644,6 +628,85 @@ async fn threats_59_a_stream_of_a_guarded_route_obeys_its_own_rule() {
     replaced(&live, &directory, &text(&[more, keeps_out])).await;
     let cut = tokio::time::timeout(LONG, code.frame()).await.unwrap();
     assert!(cut.unwrap().is_err(), "the policy keeps out");
+}
+
+async fn endless() -> Body {
+    let first = tokio_stream::once(Ok::<_, std::convert::Infallible>("first"));
+    Body::from_stream(tokio_stream::StreamExt::chain(
+        first,
+        tokio_stream::pending(),
+    ))
+}
+
+/// The answer to a request, of which the first piece has come.
+async fn open<S, B>(app: &S, path: &str) -> B
+where
+    S: Service<Request, Response = http::Response<B>> + Clone,
+    S::Error: std::fmt::Debug,
+    B: http_body::Body<Data = axum::body::Bytes> + Unpin,
+    B::Error: std::fmt::Debug,
+{
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    let mut body = app.clone().oneshot(request).await.unwrap().into_body();
+    let first = body.frame().await.unwrap().unwrap();
+    assert_eq!(first.into_data().ok().unwrap(), "first");
+    body
+}
+
+/// A rule in code answers for the policy that its router is bound to, and for no policy further out.
+#[tokio::test]
+async fn threats_59_a_stream_behind_two_guards_obeys_both() {
+    let allowed = r#"name: in, allow: ["GET /endless"], from: [web]"#;
+    let other = r#"name: other, allow: ["GET /other"], from: [web]"#;
+    let more = r#"name: more, allow: ["GET /other"], from: [batch]"#;
+    let keeps_out = r#"name: no, deny: ["GET /endless"], from: [web]"#;
+    let followed = |rules: &[&str]| {
+        let (directory, path) = written(&text(rules));
+        let live = LivePolicy::follow(Policy::loader(), &path).unwrap();
+        (AuthzLayer::new(live.clone()).unwrap(), live, directory)
+    };
+    let coded = |layer: &AuthzLayer| {
+        Router::new()
+            .route("/endless", guarded_get(endless).allow(WEB))
+            .route("/other", guarded_get(endless).policy())
+            .bind_with(layer.clone())
+            .unwrap()
+    };
+
+    for watched_by_both in [false, true] {
+        let (outer, outer_live, outer_file) = followed(&[allowed]);
+        let (inner, inner_live, inner_file) = followed(&[other]);
+        let app = outer.layer(coded(&inner));
+        let mut body: Box<dyn http_body::Body<Data = _, Error = _> + Send + Unpin> =
+            if watched_by_both {
+                let app = peer(WEB).layer(inner.streams().layer(outer.streams().layer(app)));
+                let mut loose = open(&app, "/endless").await;
+                replaced(&inner_live, &inner_file, &text(&[more])).await;
+                assert!(
+                    futures_pending(loose.frame()).await,
+                    "the inner policy does not keep it out"
+                );
+                replaced(&inner_live, &inner_file, &text(&[other, keeps_out])).await;
+                let cut = tokio::time::timeout(LONG, loose.frame()).await.unwrap();
+                assert!(cut.unwrap().is_err(), "the inner policy keeps out");
+                replaced(&inner_live, &inner_file, &text(&[other])).await;
+                Box::new(open(&app, "/endless").await)
+            } else {
+                let app = peer(WEB).layer(outer.streams().layer(app));
+                Box::new(open(&app, "/endless").await)
+            };
+        replaced(&outer_live, &outer_file, &text(&[other])).await;
+        let cut = tokio::time::timeout(LONG, body.frame()).await.unwrap();
+        assert!(cut.unwrap().is_err(), "the outer policy no longer allows");
+    }
+
+    // The same layer in both places.
+    let (layer, live, file) = followed(&[allowed, other]);
+    let app = peer(WEB).layer(layer.streams().layer(layer.layer(coded(&layer))));
+    let mut body = open(&app, "/endless").await;
+    replaced(&live, &file, &text(&[other])).await;
+    let cut = tokio::time::timeout(LONG, body.frame()).await.unwrap();
+    assert!(cut.unwrap().is_err(), "the layer no longer allows");
 }
 
 #[tokio::test]

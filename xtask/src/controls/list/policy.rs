@@ -5,6 +5,7 @@ use crate::controls::control::{Control, Edit, of_crate, unit};
 
 const ACTIONS: &str = "crates/spiffe-authz/src/policy/index/actions.rs";
 const CANONICAL: &str = "crates/spiffe-authz/src/canonical.rs";
+const DECIDED: &str = "crates/spiffe-authz/src/guard/decided.rs";
 const FILE: &str = "crates/spiffe-authz/src/audit/file.rs";
 const INDEX: &str = "crates/spiffe-authz/src/policy/index/mod.rs";
 const INVENTORY: &str = "crates/spiffe-authz/src/inventory.rs";
@@ -24,9 +25,43 @@ const COVERED: &str =
 const ERRORS: &str =
     "effects::threats_28_an_error_in_a_condition_denies_for_a_deny_and_does_not_allow_for_an_allow";
 const HEAD: &str = "paths::threats_20_head_goes_where_get_goes_and_never_the_reverse";
+const TWO_GUARDS: &str = "reload::threats_59_a_stream_behind_two_guards_obeys_both";
 const TOKENS: &str = "identity::threats_49_a_token_of_somebody_else_is_refused";
 
-pub(super) const CONTROLS: [Control; 29] = [
+pub(super) const CONTROLS: [Control; 32] = [
+    Control {
+        name: "decided-by-the-rule-inside",
+        invariant: 5,
+        without: "a stream is decided again by the rule in code alone, whatever else had decided",
+        edits: &[Edit {
+            file: DECIDED,
+            text: "            Scope::Everything => None,",
+            replacement: "            Scope::Everything => return,",
+        }],
+        test: of_crate("spiffe-authz", "threats", TWO_GUARDS),
+    },
+    Control {
+        name: "decided-by-any-layer",
+        invariant: 5,
+        without: "a policy decides a stream again by what other policies had to decide",
+        edits: &[Edit {
+            file: DECIDED,
+            text: "            if Arc::ptr_eq(&decided.by.0, &self.0) {",
+            replacement: "            if true {",
+        }],
+        test: of_crate("spiffe-authz", "threats", TWO_GUARDS),
+    },
+    Control {
+        name: "watched-by-the-nearest",
+        invariant: 5,
+        without: "only the nearest of two layers of streams hears what is decided",
+        edits: &[Edit {
+            file: DECIDED,
+            text: "            next = decided.outer.as_deref();",
+            replacement: "            next = None;",
+        }],
+        test: of_crate("spiffe-authz", "threats", TWO_GUARDS),
+    },
     Control {
         name: "condition-error-in-deny",
         invariant: 9,
